@@ -1,0 +1,3 @@
+from .lrformer import LRFormer
+
+__all__ = ['LRFormer']

@@ -1,0 +1,402 @@
+"""LRFormer: a pyramid vision transformer whose attention is computed at low resolution.
+
+Source: Wu et al., "Low-Resolution Self-Attention for Semantic Segmentation", TPAMI 2025 (arXiv 2310.05026).
+
+Feature maps are B x C x H x W throughout. Only :class:`LRSA` leaves that layout, for tokens
+B x N x C on its pooled grid. The parameter names are ours; :meth:`Block.convert_published` and
+:meth:`LRFormer.convert_published` translate the published ones while weights load.
+"""
+
+import re
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mmseg.registry import MODELS
+from mmseg.utils import load_checkpoint_file, load_model_weights
+
+
+class Variant(NamedTuple):
+    """The sizes of one member of the family; four numbers are one a stage."""
+
+    embed_dims: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+    head_channels: int  # width of the LRHead that goes with it
+    num_heads: tuple[int, int, int, int] = (2, 4, 10, 16)
+    mlp_ratios: tuple[int, int, int, int] = (8, 8, 4, 4)
+    q_pooled_sizes: tuple[int, int, int, int] = (16, 16, 16, 16)
+
+
+VARIANTS = {
+    'n': Variant((24, 48, 120, 192), (1, 1, 3, 1), 128),  # nano: ours, not published
+    't': Variant((48, 96, 240, 384), (2, 2, 6, 3), 256),
+    's': Variant((64, 128, 320, 512), (3, 3, 12, 3), 384),
+    'b': Variant((80, 160, 400, 512), (4, 4, 15, 8), 512),
+    'l': Variant((96, 192, 480, 640), (4, 6, 18, 8), 640),
+    'xl': Variant((128, 256, 640, 768), (4, 8, 22, 8), 768),  # published with Mask2Former only
+}
+
+PYRAMID = (11, 8, 6, 4)  # short sides of the key/value grids when the query grid is 16
+
+
+def low_res_pool(x: Tensor, short_side: int) -> Tensor:
+    """Average-pools B x C x H x W to a grid of that short side and of the map's aspect ratio."""
+    H, W = x.shape[-2:]
+    long_side = round(max(H, W) * short_side / min(H, W) + 0.001)
+    return F.adaptive_avg_pool2d(x, (short_side, long_side) if W >= H else (long_side, short_side))
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """B x C x H x W -> B x HW x C."""
+    return x.flatten(2).transpose(1, 2)
+
+
+class ResidualDWConv(nn.Conv2d):
+    """x + DWConv3x3(x), B x C x H x W -> B x C x H x W."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, dim, 3, padding=1, groups=dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+
+class LRSA(nn.Module):
+    """Low-resolution self-attention, the paper's mechanism: B x C x H x W -> B x C x H x W.
+
+    Queries are the map pooled to a grid of short side ``q_pooled_size``, keys and values its pyramid
+    of coarser poolings, so that the cost of attention does not depend on H x W.
+
+    Args:
+        dim: channels C.
+        num_heads: attention heads; divides ``dim``.
+        q_pooled_size: short side of the query grid, in cells.
+    """
+
+    def __init__(self, dim: int, num_heads: int, q_pooled_size: int = 16) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'LRSA: {dim} channels do not split into num_heads={num_heads}')
+        self.num_heads = num_heads
+        self.q_size = q_pooled_size
+        self.kv_sizes = [round(size * q_pooled_size / 16 + 0.001) for size in PYRAMID]
+        self.q = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
+        for linear in (self.q, self.kv, self.proj):
+            trunc_normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Tensor, pyramid: nn.ModuleList) -> Tensor:
+        q_map = low_res_pool(x, self.q_size)
+        levels = [conv(low_res_pool(x, size)) for size, conv in zip(self.kv_sizes, pyramid, strict=True)]
+        tokens = torch.cat([to_tokens(level) for level in levels], dim=1)
+
+        q = self.split_heads(self.q(to_tokens(q_map)))
+        k, v = map(self.split_heads, self.kv(self.norm(tokens)).chunk(2, dim=-1))
+        out = F.scaled_dot_product_attention(q, k, v)  # B x heads x N x C/heads
+        out = self.proj(out.transpose(1, 2).flatten(2))
+
+        out = out.transpose(1, 2).unflatten(2, q_map.shape[-2:])
+        return F.interpolate(out, size=x.shape[-2:], mode='bilinear', align_corners=False)
+
+    def split_heads(self, tokens: Tensor) -> Tensor:
+        """B x N x C -> B x heads x N x C/heads."""
+        return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+class MLP(nn.Module):
+    """Pointwise MLP with a residual depthwise convolution inside, B x C x H x W -> B x C x H x W."""
+
+    def __init__(self, dim: int, ratio: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(dim, ratio * dim, 1)
+        self.act = nn.GELU()
+        self.conv = ResidualDWConv(ratio * dim)
+        self.fc2 = nn.Conv2d(ratio * dim, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.conv(self.act(self.fc1(x))))
+
+
+class Block(nn.Module):
+    """Position encoding, LRSA and MLP, each residual: B x C x H x W -> B x C x H x W.
+
+    The backbone's stages and the LRHead's fuse blocks are made of it.
+
+    Args:
+        dim: channels C.
+        num_heads: attention heads.
+        mlp_ratio: hidden width of the MLP, in multiples of C.
+        q_pooled_size: short side of LRSA's query grid.
+        norm_layer: makes the norm of C channels before LRSA and before the MLP (timm's has eps 1e-6).
+        layer_scale: initial value of the per-channel scale on both branches; None for no scale.
+        pre_norm: put a BatchNorm in front, which keeps deep stages within fp16's range.
+        drop_path: probability of dropping a branch in training.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        mlp_ratio: int = 4,
+        q_pooled_size: int = 16,
+        norm_layer=LayerNorm2d,
+        layer_scale: float | None = None,
+        pre_norm: bool = False,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+
+        def scale() -> nn.Module:
+            return nn.Identity() if layer_scale is None else LayerScale2d(dim, layer_scale)
+
+        self.pre_norm = nn.BatchNorm2d(dim) if pre_norm else nn.Identity()
+        self.cpe = ResidualDWConv(dim)
+        self.norm1, self.norm2 = norm_layer(dim), norm_layer(dim)
+        self.attn = LRSA(dim, num_heads, q_pooled_size)
+        self.mlp = MLP(dim, mlp_ratio)
+        self.ls1, self.ls2 = scale(), scale()
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor, pyramid: nn.ModuleList) -> Tensor:
+        x = self.cpe(self.pre_norm(x))
+        x = x + self.drop_path(self.ls1(self.attn(self.norm1(x), pyramid)))
+        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+
+    @staticmethod
+    def convert_published(state_dict: dict, prefix: str) -> None:
+        """Renames the published entries of the block at ``prefix`` to ours, in place."""
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            ours = re.sub(r'layer_scale_([12])$', r'ls\1.gamma', name[len(prefix) :])
+            ours = re.sub(r'^attn\.(q|kv)\.0\.', r'attn.\1.', ours)
+            value = state_dict.pop(name)
+            # The head's query projection is published as a 1x1 convolution.
+            state_dict[prefix + ours] = value.flatten(1) if ours == 'attn.q.weight' else value
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        self.convert_published(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class Stem(nn.Module):
+    """B x in_channels x H x W -> B x C x H/4 x W/4 in four 3x3 convolutions; odd sizes round up."""
+
+    def __init__(self, in_channels: int, dim: int) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(
+            *(nn.Conv2d(in_channels, dim // 2, 3, 2, 1), nn.BatchNorm2d(dim // 2), nn.GELU()),
+            *(nn.Conv2d(dim // 2, dim // 2, 3, 1, 1), nn.BatchNorm2d(dim // 2), nn.GELU()),
+            *(nn.Conv2d(dim // 2, dim, 3, 2, 1), nn.BatchNorm2d(dim), nn.GELU()),
+            nn.Conv2d(dim, dim, 3, 1, 1),
+        )
+        self.norm = LayerNorm2d(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.convs(x))
+
+
+class Downsample(nn.Module):
+    """B x in_channels x H x W -> B x C x H/2 x W/2; odd sizes round up."""
+
+    def __init__(self, in_channels: int, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, dim, 3, 2, 1)
+        self.norm = LayerNorm2d(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.proj(x))
+
+
+class Stage(nn.Module):
+    """An embedding that lowers the resolution, then blocks that share one key/value pyramid.
+
+    Args:
+        embed: :class:`Stem` or :class:`Downsample`.
+        blocks: the stage's blocks, all of ``dim`` channels.
+        dim: channels of the stage's maps.
+        with_cp: recompute the blocks' activations in the backward pass instead of keeping them.
+    """
+
+    def __init__(self, embed: nn.Module, blocks: list[Block], dim: int, with_cp: bool = False) -> None:
+        super().__init__()
+        self.embed = embed
+        self.pyramid = nn.ModuleList(ResidualDWConv(dim) for _ in PYRAMID)
+        self.blocks = nn.ModuleList(blocks)
+        self.with_cp = with_cp
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        for block in self.blocks:
+            if self.with_cp and torch.is_grad_enabled():
+                x = checkpoint(block, x, self.pyramid, use_reentrant=False)
+            else:
+                x = block(x, self.pyramid)
+        return x
+
+
+@MODELS.register_module()
+class LRFormer(BaseModule):
+    """The LRFormer backbone: B x 3 x H x W -> one map a stage, at strides 4, 8, 16 and 32.
+
+    H and W may be anything from 32 up; a map's side is ceil(side / stride).
+
+    Args:
+        variant: 't', 's', 'b', 'l' or 'xl' as published, 'n' for a nano model of ours.
+        embed_dims, depths, num_heads, mlp_ratios, q_pooled_sizes: four numbers each, one a stage, in
+            place of the variant's. Without a variant, ``embed_dims`` and ``depths`` are required.
+        in_channels: channels of the image.
+        drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
+        out_indices: the stages whose maps are returned.
+        with_cp: gradient checkpointing: less memory, one more forward pass in training.
+        q_conv, extra_act, use_ls: keys of the published configs, accepted at these values only.
+        init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads ImageNet weights and raises when
+            anything but their classification entries does not fit.
+
+    Attributes:
+        out_channels: channels of the maps returned.
+        head_channels: the width that an LRHead on this variant has, None without a variant.
+
+    Raises:
+        TypeError: for an unknown key, with the key to use where there is one.
+    """
+
+    def __init__(
+        self,
+        variant: str | None = None,
+        *,
+        embed_dims: tuple[int, ...] | None = None,
+        depths: tuple[int, ...] | None = None,
+        num_heads: tuple[int, ...] | None = None,
+        mlp_ratios: tuple[int, ...] | None = None,
+        q_pooled_sizes: tuple[int, ...] | None = None,
+        in_channels: int = 3,
+        drop_path_rate: float = 0.0,
+        out_indices: tuple[int, ...] = (0, 1, 2, 3),
+        with_cp: bool = False,
+        q_conv: bool = False,
+        extra_act: bool = False,
+        use_ls: bool = True,
+        init_cfg: dict | None = None,
+        **unknown,
+    ) -> None:
+        super().__init__(init_cfg)
+        _reject(unknown, q_conv=q_conv, extra_act=extra_act, use_ls=use_ls)
+        explicit = dict(
+            embed_dims=embed_dims,
+            depths=depths,
+            num_heads=num_heads,
+            mlp_ratios=mlp_ratios,
+            q_pooled_sizes=q_pooled_sizes,
+        )
+        sizes = _resolve_sizes(variant, {key: tuple(value) for key, value in explicit.items() if value})
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(f'LRFormer: drop_path_rate={drop_path_rate} is not in [0, 1)')
+        if not out_indices or not set(out_indices) <= set(range(4)):
+            raise ValueError(f'LRFormer: out_indices={out_indices}: name stages among 0, 1, 2, 3')
+
+        self.variant = variant
+        self.out_indices = tuple(out_indices)
+        self.out_channels = [sizes.embed_dims[i] for i in self.out_indices]
+        self.head_channels = sizes.head_channels
+
+        drop_path = iter(torch.linspace(0, drop_path_rate, sum(sizes.depths), device='cpu').tolist())
+        self.stages = nn.ModuleList()
+        for i, (dim, depth) in enumerate(zip(sizes.embed_dims, sizes.depths, strict=True)):
+            blocks = [
+                Block(
+                    dim,
+                    sizes.num_heads[i],
+                    sizes.mlp_ratios[i],
+                    sizes.q_pooled_sizes[i],
+                    layer_scale=1e-6 if i >= 2 else None,
+                    pre_norm=i == 2 and depth > 20 and j in (7, 15),
+                    drop_path=next(drop_path),
+                )
+                for j in range(depth)
+            ]
+            embed = Stem(in_channels, dim) if i == 0 else Downsample(sizes.embed_dims[i - 1], dim)
+            self.stages.append(Stage(embed, blocks, dim, with_cp))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        if min(x.shape[-2:]) < 32:
+            raise ValueError(f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest')
+        maps = []
+        for stage in self.stages[: max(self.out_indices) + 1]:
+            x = stage(x)
+            maps.append(x)
+        return tuple(maps[i] for i in self.out_indices)
+
+    def init_weights(self) -> None:
+        """Loads the ImageNet weights that ``init_cfg`` names; the constructor has drawn all others."""
+        if not self.init_cfg or self.init_cfg.get('type') != 'Pretrained':
+            super().init_weights()
+            return
+        source = self.init_cfg['checkpoint']
+        weights = load_checkpoint_file(source)['state_dict']
+        weights = {name.removeprefix('backbone.'): value for name, value in weights.items()}
+        load_model_weights(self, weights, source=source, may_go_unused=r'head\.|norm')
+        self._is_init = True
+
+    @staticmethod
+    def convert_published(state_dict: dict, prefix: str) -> None:
+        """Renames the published entries of the backbone at ``prefix`` to ours, in place."""
+        rooms = {'patch_embed': 'embed', 'd_convs': 'pyramid', 'block': 'blocks'}
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            if found := re.match(r'(patch_embed|d_convs|block)([1-4])\.(.+)', name[len(prefix) :]):
+                room, stage, rest = found.groups()
+                rest = re.sub(r'^conv1\.', 'convs.', rest)  # the stem's convolutions
+                state_dict[f'{prefix}stages.{int(stage) - 1}.{rooms[room]}.{rest}'] = state_dict.pop(name)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        self.convert_published(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def explain_mismatch(self, state_dict: dict, prefix: str = '') -> str | None:
+        """Says so when (converted) weights are those of another variant, else returns None."""
+
+        def widths(weights: dict) -> tuple[int, ...]:
+            names = [f'{prefix}stages.{i}.embed.norm.weight' for i in range(4)]
+            return tuple(len(weights[name]) for name in names if name in weights)
+
+        theirs, ours = widths(state_dict), widths(self.state_dict(prefix=prefix))
+        if not theirs or theirs == ours:
+            return None
+        name = next((f"variant '{key}'" for key, v in VARIANTS.items() if v.embed_dims == theirs), 'no known variant')
+        mine = f"variant '{self.variant}'" if self.variant else 'no named variant'
+        return f'the file holds {name} (widths {theirs}), the model is {mine} (widths {ours})'
+
+
+def _resolve_sizes(variant: str | None, explicit: dict) -> Variant:
+    if variant is not None and variant not in VARIANTS:
+        raise ValueError(f'LRFormer: variant={variant!r} is none of {", ".join(map(repr, VARIANTS))}')
+    if wrong := {key: value for key, value in explicit.items() if len(value) != 4}:
+        raise ValueError(f'LRFormer: four numbers are needed, one a stage, in {wrong}')
+    if variant:
+        return VARIANTS[variant]._replace(**explicit)
+    if not {'embed_dims', 'depths'} <= set(explicit):
+        raise ValueError(
+            "LRFormer needs a variant (variant='t'), or embed_dims and depths; "
+            f'variants: {", ".join(map(repr, VARIANTS))}'
+        )
+    return Variant(head_channels=None, **explicit)
+
+
+def _reject(unknown: dict, **fixed) -> None:
+    """Raises for keys that do not exist, and for published no-op keys at values that would need code."""
+    instead = {
+        'checkpoint': "init_cfg=dict(type='Pretrained', checkpoint=FILE)",
+        'q_pool_ratios': 'q_pooled_sizes=(16, 16, 16, 16), the short side of the query grid in each stage',
+    }
+    for key in unknown:
+        hint = f'; write {instead[key]} instead' if key in instead else ''
+        raise TypeError(f'LRFormer: unknown key {key!r}{hint}')
+    for key, value in fixed.items():
+        if value != (published := key == 'use_ls'):
+            raise TypeError(f'LRFormer: {key}={value} is not supported; the published models have {key}={published}')

@@ -1,0 +1,139 @@
+"""What every head that scores each pixel shares: its inputs, its classifier, its loss."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from ..losses import accuracy
+from ..utils import resize
+
+
+class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
+    """Scores every pixel of a map: list of B x C_i x H_i x W_i -> B x classes x H x W.
+
+    Args:
+        in_channels: channels of the maps that ``in_index`` selects; EncoderDecoder fills it in from
+            the backbone where a config leaves it out.
+        channels: width of the head, which the classifier takes.
+        num_classes: classes, ignored pixels not counted.
+        dropout_ratio: dropout before the classifier.
+        conv_cfg, norm_cfg, act_cfg: layers of the head, as for mmcv's ConvModule.
+        in_index: the backbone's maps to take, one index or several; ``IN_INDEX`` where left out.
+        input_transform: 'multiple_select' hands the maps over as a list, 'resize_concat' concatenates
+            them at the size of the first; None for a single map.
+        loss_decode: one loss or several, each logged under its own name.
+        ignore_index: label that counts in no loss.
+        align_corners: of every bilinear resize.
+    """
+
+    IN_INDEX: int | tuple[int, ...] = -1
+
+    def __init__(
+        self,
+        in_channels: int | Sequence[int],
+        channels: int,
+        *,
+        num_classes: int,
+        dropout_ratio: float = 0.1,
+        conv_cfg: dict | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = dict(type='ReLU'),  # noqa: B006 (read only)
+        in_index: int | Sequence[int] | None = None,
+        input_transform: str | None = None,
+        loss_decode: dict | Sequence[dict] = dict(type='CrossEntropyLoss'),  # noqa: B006 (read only)
+        ignore_index: int = 255,
+        align_corners: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        name = type(self).__name__
+        in_index = self.IN_INDEX if in_index is None else in_index
+        if input_transform not in (None, 'multiple_select', 'resize_concat'):
+            raise ValueError(f"{name}: input_transform={input_transform!r} is not 'multiple_select', 'resize_concat' or None")
+        several = not isinstance(in_index, int)
+        if several != (input_transform is not None) or several != (not isinstance(in_channels, int)):
+            raise ValueError(
+                f'{name}: in_channels={in_channels}, in_index={in_index} and input_transform={input_transform!r} must '
+                'all be about one map, or all about several'
+            )
+        if several and len(in_channels) != len(in_index):
+            raise ValueError(f'{name}: in_channels={in_channels} gives not one number for each of in_index={in_index}')
+        if num_classes < 1:
+            raise ValueError(f'{name}: num_classes={num_classes} must be at least 1')
+
+        self.in_channels = sum(in_channels) if input_transform == 'resize_concat' else in_channels
+        self.channels = channels
+        self.num_classes = self.out_channels = num_classes
+        self.conv_cfg, self.norm_cfg, self.act_cfg = conv_cfg, norm_cfg, act_cfg
+        self.in_index = in_index
+        self.input_transform = input_transform
+        self.ignore_index = ignore_index
+        self.align_corners = align_corners
+
+        losses = [loss_decode] if isinstance(loss_decode, dict) else list(loss_decode)
+        losses = nn.ModuleList(MODELS.build(loss) for loss in losses)
+        self.loss_decode = losses[0] if isinstance(loss_decode, dict) else losses
+        self.dropout = nn.Dropout2d(dropout_ratio)
+        self.conv_seg = nn.Conv2d(channels, num_classes, 1)
+        nn.init.normal_(self.conv_seg.weight, std=0.01)
+        nn.init.zeros_(self.conv_seg.bias)
+
+    @classmethod
+    def follow_backbone(cls, cfg: dict, backbone: nn.Module) -> dict:
+        """Returns ``cfg`` with ``in_channels`` taken from the backbone's ``out_channels`` where it is left out."""
+        if 'in_channels' in cfg or not hasattr(backbone, 'out_channels'):
+            return cfg
+        in_index = cfg.get('in_index', cls.IN_INDEX)
+        indices = [in_index] if isinstance(in_index, int) else in_index
+        count = len(backbone.out_channels)
+        if any(not -count <= i < count for i in indices):
+            raise ValueError(
+                f'{cls.__name__}: in_index={in_index}, but the backbone gives {count} maps; correct in_index, '
+                "or the backbone's out_indices"
+            )
+        channels = [backbone.out_channels[i] for i in indices]
+        return {**cfg, 'in_channels': channels[0] if isinstance(in_index, int) else channels}
+
+    @abstractmethod
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """The backbone's maps -> scores, B x classes x H x W."""
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[SegDataSample], train_cfg: dict) -> dict:
+        """The backbone's maps and the annotations -> the losses by name."""
+        return self.loss_by_feat(self.forward(inputs), batch_data_samples)
+
+    def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
+        """The backbone's maps -> scores at the network's input size, B x classes x H x W."""
+        meta = batch_img_metas[0]
+        size = meta.get('pad_shape') or meta['img_shape']
+        return resize(self.forward(inputs), size=size[:2], align_corners=self.align_corners)
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict:
+        label = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples]).squeeze(1)  # B x H x W
+        seg_logits = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners)
+        losses = {}
+        for loss in self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]:
+            value = loss(seg_logits, label, ignore_index=self.ignore_index)
+            losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
+        losses['acc_seg'] = accuracy(seg_logits, label, ignore_index=self.ignore_index)
+        return losses
+
+    def cls_seg(self, x: Tensor) -> Tensor:
+        return self.conv_seg(self.dropout(x))
+
+    def _transform_inputs(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
+        if self.input_transform is None:
+            return inputs[self.in_index]
+        maps = [inputs[i] for i in self.in_index]
+        return self.resize_concat(maps) if self.input_transform == 'resize_concat' else maps
+
+    def resize_concat(self, maps: Sequence[Tensor]) -> Tensor:
+        """Concatenates maps at the size of the first."""
+        size = maps[0].shape[-2:]
+        return torch.cat([resize(x, size=size, align_corners=self.align_corners) for x in maps], dim=1)

@@ -1,0 +1,174 @@
+"""Cross-entropy per pixel, over classes (softmax) or for each class on its own (sigmoid).
+
+Legend: B images, C classes, H x W label map. Everything is computed in float32 whatever autocast does.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+
+from .utils import REDUCTIONS, get_class_weight, weight_reduce_loss
+
+
+def cross_entropy(
+    pred: Tensor,
+    label: Tensor,
+    weight: Tensor | None = None,
+    class_weight: Tensor | None = None,
+    reduction: str = 'mean',
+    avg_factor: float | Tensor | None = None,
+    ignore_index: int = 255,
+    avg_non_ignore: bool = False,
+) -> Tensor:
+    """Softmax cross-entropy.
+
+    Args:
+        pred: scores, B x C x H x W (or any B x C x ...).
+        label: class indices, B x H x W; pixels of ``ignore_index`` have loss 0.
+        weight: a weight for each pixel, B x H x W.
+        class_weight: a weight for each class, C.
+        reduction: 'none' (B x H x W), 'mean' or 'sum'.
+        avg_factor: what 'mean' divides by. By default each pixel counts as much as its class weight:
+            1 without ``class_weight``, and 1 for an ignored pixel.
+        avg_non_ignore: ignored pixels count 0 in that average.
+    """
+    loss = F.cross_entropy(pred, label, weight=class_weight, reduction='none', ignore_index=ignore_index)
+    if reduction == 'mean' and avg_factor is None:
+        ignored = label == ignore_index
+        if class_weight is None:
+            avg_factor = label.numel() - ignored.sum() if avg_non_ignore else label.numel()
+        else:
+            pixel_weight = class_weight[label.masked_fill(ignored, 0)]
+            avg_factor = pixel_weight.masked_fill(ignored, 0 if avg_non_ignore else 1).sum()
+    return weight_reduce_loss(loss, weight, reduction, avg_factor)
+
+
+def binary_cross_entropy(
+    pred: Tensor,
+    label: Tensor,
+    weight: Tensor | None = None,
+    class_weight: Tensor | None = None,
+    reduction: str = 'mean',
+    avg_factor: float | Tensor | None = None,
+    ignore_index: int = 255,
+    avg_non_ignore: bool = False,
+) -> Tensor:
+    """Sigmoid cross-entropy: each class against the rest.
+
+    Arguments as in :func:`cross_entropy`, except that losses are B x C x H x W, averaged over pixels
+    and classes, and that ``class_weight`` multiplies the loss where the class is present. With a
+    single score (C = 1) labels are 0 and 1, and 1 is the class.
+    """
+    classes = pred.shape[1]
+    ignored = (label == ignore_index).unsqueeze(1)
+    known = label.unsqueeze(1).masked_fill(ignored, 0)
+    target = known.to(pred.dtype) if classes == 1 else torch.zeros_like(pred).scatter_(1, known, 1.0)
+    if class_weight is not None:
+        class_weight = class_weight.view(-1, *[1] * (pred.dim() - 2))
+    loss = F.binary_cross_entropy_with_logits(pred, target, pos_weight=class_weight, reduction='none')
+    loss = loss.masked_fill(ignored, 0)
+    if reduction == 'mean' and avg_factor is None and avg_non_ignore:
+        avg_factor = (label.numel() - ignored.sum()) * classes
+    return weight_reduce_loss(loss, None if weight is None else weight.unsqueeze(1), reduction, avg_factor)
+
+
+@MODELS.register_module()
+class CrossEntropyLoss(nn.Module):
+    """Cross-entropy of score maps against label maps.
+
+    The mean is taken over all pixels: an ignored one adds nothing to the sum but counts in the
+    division. ``avg_non_ignore`` divides by the other pixels only. A batch with nothing but ignored
+    pixels gives 0 and zero gradients in both cases.
+
+    Args:
+        use_sigmoid: each class on its own (sigmoid) instead of one class of all (softmax).
+        use_mask: kept for configs that spell it out; only False is possible.
+        reduction: 'none', 'mean' or 'sum'.
+        class_weight: one number a class, or a file that holds them (see :func:`get_class_weight`).
+        loss_weight: factor on the result.
+        loss_name: the name in the log; what starts with 'loss' takes part in the backward pass.
+        avg_non_ignore: leave ignored pixels out of the average.
+    """
+
+    def __init__(
+        self,
+        use_sigmoid: bool = False,
+        use_mask: bool = False,
+        reduction: str = 'mean',
+        class_weight: Sequence[float] | str | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_ce',
+        avg_non_ignore: bool = False,
+    ) -> None:
+        super().__init__()
+        if use_mask:
+            raise ValueError(
+                'CrossEntropyLoss(use_mask=True) is for instance masks; write use_sigmoid=True for '
+                'one binary problem a class'
+            )
+        if reduction not in REDUCTIONS:
+            raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
+        self.use_sigmoid = use_sigmoid
+        self.reduction = reduction
+        self.class_weight = get_class_weight(class_weight)
+        self.loss_weight = loss_weight
+        self.avg_non_ignore = avg_non_ignore
+        self._loss_name = loss_name
+
+    def extra_repr(self) -> str:
+        return f'use_sigmoid={self.use_sigmoid}, avg_non_ignore={self.avg_non_ignore}'
+
+    def forward(
+        self,
+        cls_score: Tensor,
+        label: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | Tensor | None = None,
+        reduction_override: str | None = None,
+        ignore_index: int = 255,
+    ) -> Tensor:
+        """Loss of ``cls_score`` (B x C x H x W) against ``label`` (B x H x W, class indices).
+
+        Args:
+            weight: a weight for each pixel, B x H x W.
+            avg_factor: what 'mean' divides the sum by, in place of the number of pixels.
+            reduction_override: used instead of ``reduction``.
+            ignore_index: the label of pixels that do not count.
+        """
+        if cls_score.shape[:1] + cls_score.shape[2:] != label.shape:
+            raise ValueError(
+                f'scores of shape {tuple(cls_score.shape)} (batch, classes, height, width) do not go with '
+                f'labels of shape {tuple(label.shape)}: resize the scores to the labels first'
+            )
+        if cls_score.dtype in (torch.float16, torch.bfloat16):
+            cls_score = cls_score.float()
+        loss_function = binary_cross_entropy if self.use_sigmoid else cross_entropy
+        return self.loss_weight * loss_function(
+            cls_score,
+            label,
+            weight=None if weight is None else weight.to(cls_score.dtype),
+            class_weight=self._class_weight_for(cls_score),
+            reduction=reduction_override or self.reduction,
+            avg_factor=avg_factor,
+            ignore_index=ignore_index,
+            avg_non_ignore=self.avg_non_ignore,
+        )
+
+    def _class_weight_for(self, cls_score: Tensor) -> Tensor | None:
+        if self.class_weight is None:
+            return None
+        if len(self.class_weight) != cls_score.shape[1]:
+            raise ValueError(
+                f'class_weight has {len(self.class_weight)} numbers for {cls_score.shape[1]} classes; '
+                'give one each'
+            )
+        return cls_score.new_tensor(self.class_weight)
+
+    @property
+    def loss_name(self) -> str:
+        """The loss's name in the log."""
+        return self._loss_name

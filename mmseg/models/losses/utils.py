@@ -1,0 +1,67 @@
+"""How a loss per pixel becomes one number: weights, then the reduction."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import mmengine
+import numpy as np
+import torch
+from torch import Tensor
+
+REDUCTIONS = ('none', 'mean', 'sum')
+
+
+def get_class_weight(class_weight: Sequence[float] | str | None) -> list[float] | None:
+    """One weight a class, given as numbers or as a file of them: ``.npy``, ``.json`` or ``.yaml``."""
+    if isinstance(class_weight, str):
+        load = np.load if class_weight.endswith('.npy') else mmengine.load
+        class_weight = load(class_weight)
+    return None if class_weight is None else [float(weight) for weight in class_weight]
+
+
+def reduce_loss(loss: Tensor, reduction: str) -> Tensor:
+    """Reduce ``loss`` by ``reduction``: 'none', 'mean' or 'sum'."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
+    return loss if reduction == 'none' else getattr(loss, reduction)()
+
+
+def weight_reduce_loss(
+    loss: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = 'mean',
+    avg_factor: float | Tensor | None = None,
+) -> Tensor:
+    """Weight a loss element by element, then reduce it.
+
+    Args:
+        loss: losses of any shape.
+        weight: their weights, of a shape that broadcasts against ``loss`` dimension by dimension.
+        reduction: 'none', 'mean' or 'sum'.
+        avg_factor: what 'mean' divides the sum by, in place of the number of elements. A factor of 0
+            counts as a tiny one: nothing to average over gives 0, not NaN.
+    """
+    if weight is not None:
+        if weight.dim() != loss.dim():
+            raise ValueError(f'weight {tuple(weight.shape)} does not match the loss {tuple(loss.shape)}')
+        loss = loss * weight
+    if avg_factor is None or reduction == 'none':
+        return reduce_loss(loss, reduction)
+    if reduction != 'mean':
+        raise ValueError(f"avg_factor goes with reduction='mean' only, got {reduction!r}")
+    eps = torch.finfo(torch.float32).eps
+    # A tensor stays one: reading its value would make the host wait for the GPU.
+    avg_factor = avg_factor.clamp(min=eps) if isinstance(avg_factor, Tensor) else max(avg_factor, eps)
+    return loss.sum() / avg_factor
+
+
+def weighted_loss(loss_func: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Decorator: ``f(pred, target, ...)``, a loss per element, takes ``weight``, ``reduction`` and
+    ``avg_factor`` too, with the meaning of :func:`weight_reduce_loss`.
+    """
+
+    @functools.wraps(loss_func)
+    def wrapper(pred, target, weight=None, reduction='mean', avg_factor=None, **loss_args):
+        return weight_reduce_loss(loss_func(pred, target, **loss_args), weight, reduction, avg_factor)
+
+    return wrapper

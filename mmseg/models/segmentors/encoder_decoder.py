@@ -1,0 +1,177 @@
+"""The segmentor: backbone -> neck -> decode head, its losses and its inference."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from mmseg.utils import load_model_weights
+
+from .scores import ImageScores, Window
+
+
+@MODELS.register_module()
+class EncoderDecoder(BaseModel):
+    """A backbone with a decode head on it.
+
+    ``model(inputs, data_samples, mode)`` takes float B x 3 x H x W and returns, by mode, 'loss': the
+    losses by name, 'predict': the data samples with ``pred_sem_seg`` at each image's own size,
+    'tensor': the head's scores. ``predict`` also takes a list of images of different sizes.
+
+    Args:
+        backbone, neck, decode_head: configs. The head's ``in_channels`` follow from the backbone
+            where its config leaves them out.
+        auxiliary_head: one config or several of heads that only train.
+        train_cfg: handed to the heads.
+        test_cfg: ``mode`` 'whole', or 'slide' with ``crop_size`` and ``stride`` (height, width);
+            ``return_scores`` keeps the scores at image size as ``seg_logits``;
+            ``streamed=False`` computes labels from whole score maps, the same labels at many times the memory.
+        data_preprocessor: config; mmengine's plain one where left out.
+        pretrained: a file, short for the backbone's ``init_cfg=dict(type='Pretrained', checkpoint=FILE)``.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        decode_head: dict,
+        neck: dict | None = None,
+        auxiliary_head: dict | Sequence[dict] | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        pretrained: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if pretrained is not None:
+            if backbone.get('init_cfg'):
+                raise ValueError(f'EncoderDecoder: pretrained={pretrained!r} and backbone.init_cfg exclude each other')
+            backbone = {**backbone, 'init_cfg': dict(type='Pretrained', checkpoint=pretrained)}
+        self.backbone = MODELS.build(backbone)
+        self.with_neck = neck is not None
+        if self.with_neck:
+            self.neck = MODELS.build(neck)
+        self.decode_head = self._build_head(decode_head)
+        self.num_classes, self.align_corners = self.decode_head.num_classes, self.decode_head.align_corners
+        self.with_auxiliary_head = auxiliary_head is not None
+        if self.with_auxiliary_head:
+            several = not isinstance(auxiliary_head, dict)
+            heads = [self._build_head(head) for head in (auxiliary_head if several else [auxiliary_head])]
+            self.auxiliary_head = nn.ModuleList(heads) if several else heads[0]
+        self.train_cfg = train_cfg
+        self.test_cfg = _check_test_cfg(test_cfg)
+
+    def _build_head(self, cfg: dict) -> nn.Module:
+        head = MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+        source = self.neck if self.with_neck else self.backbone
+        return MODELS.build(head.follow_backbone(cfg, source) if hasattr(head, 'follow_backbone') else cfg)
+
+    def forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None, mode: str = 'tensor'):
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self._forward(inputs)
+        raise ValueError(f"EncoderDecoder: mode={mode!r} is not 'loss', 'predict' or 'tensor'")
+
+    def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
+        maps = self.backbone(inputs)
+        return self.neck(maps) if self.with_neck else maps
+
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
+        return self.decode_head(self.extract_feat(inputs))
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict:
+        maps = self.extract_feat(inputs)
+        losses = _prefixed('decode', self.decode_head.loss(maps, data_samples, self.train_cfg))
+        if self.with_auxiliary_head:
+            several = isinstance(self.auxiliary_head, nn.ModuleList)
+            for i, head in enumerate(self.auxiliary_head if several else [self.auxiliary_head]):
+                losses |= _prefixed(f'aux_{i}' if several else 'aux', head.loss(maps, data_samples, self.train_cfg))
+        return losses
+
+    def predict(self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Fills in ``pred_sem_seg`` (1 x H x W, int64) at each image's ``ori_shape``."""
+        data_samples = data_samples or [SegDataSample(metainfo=dict(ori_shape=tuple(x.shape[-2:]))) for x in inputs]
+        for scores, sample in zip(self.image_scores(inputs, data_samples), data_samples, strict=True):
+            if self.test_cfg['return_scores'] or not self.test_cfg['streamed']:
+                full = scores.at_image_size()
+                labels = full.argmax(dim=0)
+                if self.test_cfg['return_scores']:
+                    sample.seg_logits = PixelData(data=full)
+            else:
+                labels = scores.labels()
+            sample.pred_sem_seg = PixelData(data=labels[None])
+        return data_samples
+
+    def image_scores(self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample]):
+        """Runs the network and yields the scores of one image after the other, as :class:`ImageScores`."""
+        batches = [inputs] if isinstance(inputs, Tensor) else [image[None] for image in inputs]
+        samples = iter(data_samples)
+        for batch in batches:
+            windows = self.slide(batch) if self.test_cfg['mode'] == 'slide' else self.whole(batch)
+            for i in range(len(batch)):
+                meta = next(samples).metainfo
+                yield ImageScores(
+                    [window._replace(scores=window.scores[i]) for window in windows],
+                    input_size=batch.shape[-2:],
+                    image_size=meta['ori_shape'][:2],
+                    padding=meta.get('padding_size', (0, 0, 0, 0)),
+                    flip=meta.get('flip_direction') if meta.get('flip') else None,
+                    align_corners=self.align_corners,
+                )
+
+    def whole(self, inputs: Tensor) -> list[Window]:
+        """One window, the whole input; its scores are B x classes x h x w."""
+        return [Window(self._forward(inputs), 0, 0, *inputs.shape[-2:])]
+
+    def slide(self, inputs: Tensor) -> list[Window]:
+        """Windows of ``crop_size``, a ``stride`` apart, the last ones moved back inside the input."""
+        crop, stride, size = self.test_cfg['crop_size'], self.test_cfg['stride'], inputs.shape[-2:]
+
+        def starts(axis: int) -> list[int]:
+            last = max(size[axis] - crop[axis], 0)
+            return [min(start, last) for start in range(0, last + stride[axis], stride[axis])]
+
+        height, width = (min(c, s) for c, s in zip(crop, size, strict=True))
+        corners = [(top, left) for top in starts(0) for left in starts(1)]
+        return [
+            Window(self._forward(inputs[..., top : top + height, left : left + width]), top, left, height, width)
+            for top, left in corners
+        ]
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict] | None = None) -> Tensor:
+        """Scores of a batch at the network's input size, B x classes x H x W."""
+        samples = [SegDataSample(metainfo=dict(ori_shape=tuple(inputs.shape[-2:]))) for _ in inputs]
+        return torch.stack([scores.at_image_size() for scores in self.image_scores(inputs, samples)])
+
+    def load_weights(self, state_dict: dict, source: str, ignore_mismatched_sizes: bool = False) -> None:
+        load_model_weights(self, state_dict, source=source, ignore_mismatched_sizes=ignore_mismatched_sizes)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        # Published checkpoints may carry the normalisation, which here is part of the config alone.
+        for name in [name for name in state_dict if name.startswith(f'{prefix}data_preprocessor.')]:
+            del state_dict[name]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _prefixed(prefix: str, losses: dict) -> dict:
+    return {f'{prefix}.{name}': value for name, value in losses.items()}
+
+
+def _check_test_cfg(test_cfg: dict | None) -> dict:
+    cfg = dict(mode='whole', crop_size=None, stride=None, return_scores=False, streamed=True) | dict(test_cfg or {})
+    if unknown := set(cfg) - {'mode', 'crop_size', 'stride', 'return_scores', 'streamed'}:
+        raise TypeError(
+            f'EncoderDecoder: test_cfg does not know {sorted(unknown)}; its keys are mode, crop_size, stride, return_scores, streamed'
+        )
+    if cfg['mode'] not in ('whole', 'slide'):
+        raise ValueError(f"EncoderDecoder: test_cfg.mode={cfg['mode']!r} is not 'whole' or 'slide'")
+    if cfg['mode'] == 'slide' and not (cfg['crop_size'] and cfg['stride']):
+        raise ValueError("EncoderDecoder: test_cfg.mode='slide' needs crop_size=(height, width) and stride=(height, width)")
+    return cfg

@@ -1,0 +1,210 @@
+"""Reading checkpoints safely, and loading weights into models strictly.
+
+A checkpoint is the one file that users take from strangers. It is read with torch's ``weights_only``
+unpickler, which refuses every class but tensors and plain containers, plus the few harmless ones that
+mmengine's training state carries (:func:`_allowed_classes`).
+"""
+
+import logging
+import os
+import pickle
+import re
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+
+def load_checkpoint_file(path: str, map_location: str | torch.device | None = 'cpu') -> dict:
+    """Reads a local ``.pth`` or ``.safetensors`` file.
+
+    Args:
+        path: the file; weights may be nested under ``state_dict`` or ``model``, or bare, and their
+            names may start with ``module.``.
+        map_location: where tensors go, as for :func:`torch.load`.
+
+    Returns:
+        The file's content with the weights under ``state_dict``, names without ``module.``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no checkpoint, is damaged, or holds a class that is not allowed.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f'checkpoint {path!r} does not exist; download it, or correct the path on the command line, in load_from or in init_cfg'
+        )
+    if path.endswith('.safetensors'):
+        content = _read_safetensors(path, map_location)
+    else:
+        content = _read_pickle(path, map_location)
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: not a checkpoint: it holds a {type(content).__name__}, not a dict of weights')
+
+    nested = next((key for key in ('state_dict', 'model') if isinstance(content.get(key), dict)), None)
+    weights = content.pop(nested) if nested else content
+    tensors = {name.removeprefix('module.'): v for name, v in weights.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise ValueError(f'{path}: not a checkpoint: no weights in it (found: {", ".join(map(str, list(content)[:5]))})')
+    return {**(content if nested else {}), 'state_dict': tensors}
+
+
+def _read_safetensors(path: str, map_location) -> dict:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device=str(map_location or 'cpu'))
+    except SafetensorError as error:
+        raise ValueError(f'{path}: not a safetensors file, or damaged ({error}); download it again') from error
+
+
+def _read_pickle(path: str, map_location) -> dict:
+    earlier = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(_allowed_classes())
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch reports a refused class and a file that is no pickle with the same exception.
+        refused = re.search(r'GLOBAL (\S+) was not an allowed global|Unsupported (?:global|class|operand)[^`\n]*', str(error))
+        if refused:
+            what = refused.group(1) or refused.group(0)
+            raise ValueError(
+                f'{path}: refused: its pickle asks for {what}, which a checkpoint has no need of and which could run code. '
+                'Nothing was executed. Re-save the weights as tensors only, or as .safetensors'
+            ) from error
+        raise ValueError(f'{path}: not a PyTorch checkpoint, or damaged ({_first_line(error)}); download it again') from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(f'{path}: not a PyTorch checkpoint, or damaged ({_first_line(error)}); download it again') from error
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(earlier)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _statistics_method(owner: type, name: str):
+    """Stands in for ``getattr``, which pickled history buffers call to name their four statistics."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'GLOBAL getattr({owner}, {name!r}) was not an allowed global')
+    return vars(HistoryBuffer)[name]
+
+
+# The unpickler looks classes up by these two names; fix_imports makes the first of the second.
+_statistics_method.__module__, _statistics_method.__qualname__ = 'builtins', 'getattr'
+
+
+def _legacy_statistics_method(owner: type, name: str):
+    return _statistics_method(owner, name)
+
+
+_legacy_statistics_method.__module__, _legacy_statistics_method.__qualname__ = '__builtin__', 'getattr'
+
+
+def _allowed_classes() -> list:
+    """The classes in the training state that mmengine saves beside weights: history buffers of numbers."""
+    reconstruct = np.empty(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = [type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', 'b1')]
+    return [
+        *(HistoryBuffer, _statistics_method, _legacy_statistics_method),
+        *(reconstruct, scalar, np.ndarray, np.dtype, *dtypes),
+    ]
+
+
+class _Differences(NamedTuple):
+    missing: list[str]  # in the model only
+    unused: list[str]  # in the file only
+    mismatched: list[str]  # in both, with different shapes
+
+
+def load_model_weights(
+    model: nn.Module,
+    state_dict: dict[str, Tensor],
+    *,
+    source: str,
+    may_go_unused: str = r'data_preprocessor\.',
+    ignore_mismatched_sizes: bool = False,
+) -> None:
+    """Loads weights into a model, all of them or none, and logs what went unused.
+
+    Args:
+        model: the model; its modules' ``convert_published`` translate published names.
+        state_dict: names and tensors.
+        source: what to call the weights in messages, usually the file.
+        may_go_unused: pattern of the entries that a model need not have.
+        ignore_mismatched_sizes: leave the classifier as it is where the class counts differ, for
+            fine-tuning on another dataset; everything else must still fit.
+
+    Raises:
+        ValueError: weights and model differ; the message names the entries and the likely reason.
+    """
+    weights = dict(state_dict)
+    _convert_published(model, weights)
+    own = {name: value.shape for name, value in model.state_dict().items()}
+    unused = [name for name in weights if name not in own]
+    excess = [name for name in unused if re.match(may_go_unused, name)]
+    mismatched = [name for name, shape in own.items() if name in weights and weights[name].shape != shape]
+    left = [name for name in mismatched if ignore_mismatched_sizes and _is_classifier(name)]
+    differences = _Differences(
+        # Counters that weights from before PyTorch 0.4.1 lack, and that nothing depends on.
+        missing=[name for name in own if name not in weights and not name.endswith('num_batches_tracked')],
+        unused=[name for name in unused if name not in excess],
+        mismatched=[f'{name} {tuple(weights[name].shape)} -> {tuple(own[name])}' for name in mismatched if name not in left],
+    )
+    if any(differences):
+        raise ValueError(_explain(model, weights, differences, mismatched, source))
+
+    fitting = {name: value for name, value in weights.items() if name in own and name not in left}
+    model.load_state_dict(fitting, strict=False)
+    print_log(f'loaded {len(fitting)} entries from {source}', logger='current')
+    if excess:
+        print_log(f'{source}: {len(excess)} entries were not needed: {_some(excess)}', logger='current')
+    if left:
+        shapes = ', '.join(f'{name} {tuple(weights[name].shape)} -> {tuple(own[name])}' for name in left)
+        print_log(f'{source}: left at their initial values: {shapes}', logger='current', level=logging.WARNING)
+
+
+def _convert_published(model: nn.Module, weights: dict) -> None:
+    for name, module in model.named_modules():
+        if hasattr(module, 'convert_published'):
+            module.convert_published(weights, f'{name}.' if name else '')
+
+
+def _is_classifier(name: str) -> bool:
+    return re.search(r'\b(conv_seg|cls_embed)\.(weight|bias)$', name) is not None
+
+
+def _explain(model: nn.Module, weights: dict, differences: _Differences, mismatched: list[str], source: str) -> str:
+    reason = None
+    if mismatched and all(map(_is_classifier, mismatched)) and not differences.missing and not differences.unused:
+        name = mismatched[0]
+        reason = (
+            f'the file has {len(weights[name])} classes, the model {len(model.state_dict()[name])}: set '
+            'decode_head.num_classes to the file, or ignore_mismatched_sizes=True to keep the rest and train a new classifier'
+        )
+    elif any(name.startswith('decode_head.') for name in differences.unused) and not hasattr(model, 'decode_head'):
+        reason = 'the file is a whole segmentation model, this is a backbone: give it as load_from, not in init_cfg'
+    else:
+        for name, module in model.named_modules():
+            if reason is None and hasattr(module, 'explain_mismatch'):
+                reason = module.explain_mismatch(weights, f'{name}.' if name else '')
+    parts = [f'{source} does not fit the model' + (f': {reason}' if reason else '')]
+    for label, names in zip(('in the model only', 'in the file only', 'other shape'), differences, strict=True):
+        if names:
+            parts.append(f'  {label} ({len(names)}): {_some(names)}')
+    return '\n'.join(parts)
+
+
+def _some(names: list[str], count: int = 4) -> str:
+    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')
+
+
+# mmengine.runner.load_checkpoint and everything built on it reads local files through us as well.
+CheckpointLoader.register_scheme(prefixes='', loader=load_checkpoint_file, force=True)
