@@ -76,9 +76,10 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             if len({image.shape for image in batch}) == 1:
                 batch = torch.stack(batch)
             elif training:
+                sizes = sorted({tuple(image.shape[-2:]) for image in images})
                 raise ValueError(
-                    f'SegDataPreProcessor: training images of sizes {sorted({tuple(i.shape[-2:]) for i in images})} are not '
-                    f'all within size={size}; crop them to it in the pipeline (RandomCrop)'
+                    f'SegDataPreProcessor: training images of sizes {sizes} are not all within size={size}; '
+                    'crop them to it in the pipeline (RandomCrop)'
                 )
         if size and samples is not None:
             for sample, image, padded in zip(samples, images, batch, strict=True):

@@ -36,7 +36,8 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | None = 'c
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f'checkpoint {path!r} does not exist; download it, or correct the path on the command line, in load_from or in init_cfg'
+            f'checkpoint {path!r} does not exist; download it, '
+            'or correct the path on the command line, in load_from or in init_cfg'
         )
     if path.endswith('.safetensors'):
         content = _read_safetensors(path, map_location)
@@ -49,7 +50,9 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | None = 'c
     weights = content.pop(nested) if nested else content
     tensors = {name.removeprefix('module.'): v for name, v in weights.items() if isinstance(v, Tensor)}
     if not tensors:
-        raise ValueError(f'{path}: not a checkpoint: no weights in it (found: {", ".join(map(str, list(content)[:5]))})')
+        raise ValueError(
+            f'{path}: not a checkpoint: no weights in it (found: {", ".join(map(str, list(content)[:5]))})'
+        )
     return {**(content if nested else {}), 'state_dict': tensors}
 
 
@@ -69,17 +72,17 @@ def _read_pickle(path: str, map_location) -> dict:
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch reports a refused class and a file that is no pickle with the same exception.
-        refused = re.search(r'GLOBAL (\S+) was not an allowed global|Unsupported (?:global|class|operand)[^`\n]*', str(error))
-        if refused:
-            what = refused.group(1) or refused.group(0)
+        # torch raises the same exception for a class that is refused and for a file that is no pickle.
+        if refused := re.search(r'GLOBAL (.+?) (?:was not an allowed|whose module)', str(error)):
             raise ValueError(
-                f'{path}: refused: its pickle asks for {what}, which a checkpoint has no need of and which could run code. '
-                'Nothing was executed. Re-save the weights as tensors only, or as .safetensors'
+                f'{path}: refused: its pickle asks for {refused.group(1)}, which weights have no need of and which '
+                'could run code. Nothing was executed. Have the weights saved as tensors only, or as .safetensors'
             ) from error
-        raise ValueError(f'{path}: not a PyTorch checkpoint, or damaged ({_first_line(error)}); download it again') from error
+        raise ValueError(f'{path}: not a PyTorch checkpoint, or damaged; download it again') from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise ValueError(f'{path}: not a PyTorch checkpoint, or damaged ({_first_line(error)}); download it again') from error
+        raise ValueError(
+            f'{path}: not a PyTorch checkpoint, or damaged ({_first_line(error)}); download it again'
+        ) from error
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(earlier)
@@ -90,31 +93,32 @@ def _first_line(error: BaseException) -> str:
 
 
 def _statistics_method(owner: type, name: str):
-    """Stands in for ``getattr``, which pickled history buffers call to name their four statistics."""
+    """Stands in for ``getattr``, by which pickled history buffers name their four statistics."""
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise pickle.UnpicklingError(f'GLOBAL getattr({owner}, {name!r}) was not an allowed global')
     return vars(HistoryBuffer)[name]
 
 
-# The unpickler looks classes up by these two names; fix_imports makes the first of the second.
-_statistics_method.__module__, _statistics_method.__qualname__ = 'builtins', 'getattr'
+def _named(function, module: str, name: str):
+    """The function under the name by which a pickle asks for it."""
 
+    def alias(*args):
+        return function(*args)
 
-def _legacy_statistics_method(owner: type, name: str):
-    return _statistics_method(owner, name)
-
-
-_legacy_statistics_method.__module__, _legacy_statistics_method.__qualname__ = '__builtin__', 'getattr'
+    alias.__module__, alias.__name__, alias.__qualname__ = module, name, name
+    return alias
 
 
 def _allowed_classes() -> list:
-    """The classes in the training state that mmengine saves beside weights: history buffers of numbers."""
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    dtypes = [type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', 'b1')]
+    """What the training state that mmengine saves beside weights is made of: history buffers of numbers."""
+    reconstruct, scalar = (value.__reduce__()[0] for value in (np.empty(0), np.float64(0)))
     return [
-        *(HistoryBuffer, _statistics_method, _legacy_statistics_method),
-        *(reconstruct, scalar, np.ndarray, np.dtype, *dtypes),
+        *(HistoryBuffer, np.ndarray, np.dtype),
+        *(type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', 'b1')),
+        *(_named(_statistics_method, module, 'getattr') for module in ('builtins', '__builtin__')),
+        # NumPy 2 moved these two; files name the place of the NumPy that wrote them.
+        *(_named(reconstruct, f'numpy.{core}.multiarray', '_reconstruct') for core in ('core', '_core')),
+        *(_named(scalar, f'numpy.{core}.multiarray', 'scalar') for core in ('core', '_core')),
     ]
 
 
@@ -156,7 +160,9 @@ def load_model_weights(
         # Counters that weights from before PyTorch 0.4.1 lack, and that nothing depends on.
         missing=[name for name in own if name not in weights and not name.endswith('num_batches_tracked')],
         unused=[name for name in unused if name not in excess],
-        mismatched=[f'{name} {tuple(weights[name].shape)} -> {tuple(own[name])}' for name in mismatched if name not in left],
+        mismatched=[
+            f'{name} {tuple(weights[name].shape)} -> {tuple(own[name])}' for name in mismatched if name not in left
+        ],
     )
     if any(differences):
         raise ValueError(_explain(model, weights, differences, mismatched, source))
@@ -187,7 +193,8 @@ def _explain(model: nn.Module, weights: dict, differences: _Differences, mismatc
         name = mismatched[0]
         reason = (
             f'the file has {len(weights[name])} classes, the model {len(model.state_dict()[name])}: set '
-            'decode_head.num_classes to the file, or ignore_mismatched_sizes=True to keep the rest and train a new classifier'
+            'decode_head.num_classes to that of the file, or '
+            'ignore_mismatched_sizes=True to keep the rest and train a new classifier'
         )
     elif any(name.startswith('decode_head.') for name in differences.unused) and not hasattr(model, 'decode_head'):
         reason = 'the file is a whole segmentation model, this is a backbone: give it as load_from, not in init_cfg'

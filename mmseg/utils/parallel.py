@@ -1,10 +1,13 @@
 """Run a function over many files on several processes, without letting one bad file stop the others."""
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import parent_process
 from typing import TypeVar
 
 Item = TypeVar('Item')
@@ -37,9 +40,20 @@ def parallel_map(
         return _with_items(items, map(guarded, items))
     # The pool starts here and not at the first iteration: a progress bar's thread, started later, must not be
     # alive while processes are forked.
-    pool = ProcessPoolExecutor(nproc)
+    pool = ProcessPoolExecutor(nproc, initializer=_start_worker)
     chunk = max(1, min(32, len(items) // (nproc * 8)))
     return _with_items(items, _drain(pool, pool.map(guarded, items, chunksize=chunk)))
+
+
+def _start_worker():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
+
+    # A pool's workers wait for work for ever when their parent is killed.
+    def watch():
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _guarded(function, item):

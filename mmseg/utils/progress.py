@@ -10,9 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar('T')
 
 
-def track(
-    items: Iterable[T], total: int, description: str, unit: str = 'it', interval: float = 30.0
-) -> Iterator[T]:
+def track(items: Iterable[T], total: int, description: str, unit: str = 'it', interval: float = 30.0) -> Iterator[T]:
     """Yield ``items`` unchanged while showing how many of ``total`` are done, the rate and the time left.
 
     Args:

@@ -55,7 +55,9 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         name = type(self).__name__
         in_index = self.IN_INDEX if in_index is None else in_index
         if input_transform not in (None, 'multiple_select', 'resize_concat'):
-            raise ValueError(f"{name}: input_transform={input_transform!r} is not 'multiple_select', 'resize_concat' or None")
+            raise ValueError(
+                f"{name}: input_transform={input_transform!r} is not 'multiple_select', 'resize_concat' or None"
+            )
         several = not isinstance(in_index, int)
         if several != (input_transform is not None) or several != (not isinstance(in_channels, int)):
             raise ValueError(

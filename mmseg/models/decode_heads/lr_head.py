@@ -39,9 +39,7 @@ class LRHead(BaseDecodeHead):
         **base,
     ) -> None:
         super().__init__(in_channels, channels, norm_cfg=norm_cfg, input_transform='multiple_select', **base)
-        squeeze = partial(
-            ConvModule, kernel_size=1, conv_cfg=self.conv_cfg, norm_cfg=norm_cfg, act_cfg=self.act_cfg
-        )
+        squeeze = partial(ConvModule, kernel_size=1, conv_cfg=self.conv_cfg, norm_cfg=norm_cfg, act_cfg=self.act_cfg)
         fuse_block = partial(
             Block,
             dim=channels,

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from mmseg.utils import load_model_weights
 
 from .scores import ImageScores, Window
 
@@ -46,6 +45,8 @@ class EncoderDecoder(BaseModel):
         pretrained: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
+        if isinstance(data_preprocessor, dict):
+            data_preprocessor = MODELS.build(data_preprocessor)  # mmengine's BaseModel would not look in our scope
         super().__init__(data_preprocessor, init_cfg)
         if pretrained is not None:
             if backbone.get('init_cfg'):
@@ -95,7 +96,9 @@ class EncoderDecoder(BaseModel):
                 losses |= _prefixed(f'aux_{i}' if several else 'aux', head.loss(maps, data_samples, self.train_cfg))
         return losses
 
-    def predict(self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+    def predict(
+        self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
         """Fills in ``pred_sem_seg`` (1 x H x W, int64) at each image's ``ori_shape``."""
         data_samples = data_samples or [SegDataSample(metainfo=dict(ori_shape=tuple(x.shape[-2:]))) for x in inputs]
         for scores, sample in zip(self.image_scores(inputs, data_samples), data_samples, strict=True):
@@ -150,9 +153,6 @@ class EncoderDecoder(BaseModel):
         samples = [SegDataSample(metainfo=dict(ori_shape=tuple(inputs.shape[-2:]))) for _ in inputs]
         return torch.stack([scores.at_image_size() for scores in self.image_scores(inputs, samples)])
 
-    def load_weights(self, state_dict: dict, source: str, ignore_mismatched_sizes: bool = False) -> None:
-        load_model_weights(self, state_dict, source=source, ignore_mismatched_sizes=ignore_mismatched_sizes)
-
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         # Published checkpoints may carry the normalisation, which here is part of the config alone.
         for name in [name for name in state_dict if name.startswith(f'{prefix}data_preprocessor.')]:
@@ -168,10 +168,13 @@ def _check_test_cfg(test_cfg: dict | None) -> dict:
     cfg = dict(mode='whole', crop_size=None, stride=None, return_scores=False, streamed=True) | dict(test_cfg or {})
     if unknown := set(cfg) - {'mode', 'crop_size', 'stride', 'return_scores', 'streamed'}:
         raise TypeError(
-            f'EncoderDecoder: test_cfg does not know {sorted(unknown)}; its keys are mode, crop_size, stride, return_scores, streamed'
+            f'EncoderDecoder: test_cfg does not know {sorted(unknown)}; its keys are '
+            'mode, crop_size, stride, return_scores, streamed'
         )
     if cfg['mode'] not in ('whole', 'slide'):
         raise ValueError(f"EncoderDecoder: test_cfg.mode={cfg['mode']!r} is not 'whole' or 'slide'")
     if cfg['mode'] == 'slide' and not (cfg['crop_size'] and cfg['stride']):
-        raise ValueError("EncoderDecoder: test_cfg.mode='slide' needs crop_size=(height, width) and stride=(height, width)")
+        raise ValueError(
+            "EncoderDecoder: test_cfg.mode='slide' needs crop_size=(height, width) and stride=(height, width)"
+        )
     return cfg

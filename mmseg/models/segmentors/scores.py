@@ -15,7 +15,7 @@ from torch import Tensor
 from ..utils import resize
 
 # Scores of this many pixels x classes are at hand at a time: they fit a CPU's cache, and fill a GPU.
-CHUNK = 2**20
+CHUNK = 2**21
 
 
 class Window(NamedTuple):
@@ -66,6 +66,7 @@ class ImageScores:
             scores = scores.flip(self.flip_dims)
         return self._resize(scores, self.image_size)
 
+    @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
         """The class of the highest score, H x W int64; the first of equal ones, as argmax has it."""
         classes = self.candidates()
@@ -74,10 +75,10 @@ class ImageScores:
         for part in classes.split(max(1, chunk // pixels)):
             for index, scores in zip(part.tolist(), self.at_image_size(part), strict=True):
                 if best is None:
-                    best, labels = scores.clone(), torch.full(scores.shape, index, device=scores.device)
+                    best, labels = scores, torch.full(scores.shape, index, device=scores.device)
                 else:
                     labels.masked_fill_(scores > best, index)
-                    torch.maximum(best, scores, out=best)
+                    best = torch.maximum(best, scores)
         return labels
 
     def candidates(self) -> Tensor:
@@ -88,7 +89,11 @@ class ImageScores:
         neighbours at most along each axis, as long as the first one enlarges.
         """
         scores = self.windows[0].scores
-        if len(self.windows) > 1 or min(scores.shape[1:]) < 3 or any(a > b for a, b in zip(scores.shape[1:], self.input_size, strict=True)):
+        if (
+            len(self.windows) > 1
+            or min(scores.shape[1:]) < 3
+            or any(a > b for a, b in zip(scores.shape[1:], self.input_size, strict=True))
+        ):
             return torch.arange(self.num_classes, device=scores.device)
         highest, lowest = _over_3x3(torch.maximum, scores), _over_3x3(torch.minimum, scores)
         # The resizes round: what is within rounding of winning stays.

@@ -1,0 +1,3 @@
+from .local_visualizer import SegLocalVisualizer
+
+__all__ = ['SegLocalVisualizer']

@@ -1,0 +1,194 @@
+import pytest
+import torch
+from mmengine.structures import PixelData
+
+from mmseg.models.segmentors.scores import ImageScores, Window
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+TINY = dict(type='LRFormer', embed_dims=(8, 16, 20, 32), depths=(1, 1, 1, 1), q_pooled_sizes=(4, 4, 4, 4))
+
+
+def tiny_segmentor(num_classes=5, **cfg):
+    head = dict(type='LRHead', channels=16, q_pooled_size=4, num_classes=num_classes)
+    return MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=head, **cfg))
+
+
+def sample(ori_shape, **meta):
+    return SegDataSample(metainfo=dict(ori_shape=ori_shape, **meta))
+
+
+def annotated(label):
+    return SegDataSample(gt_sem_seg=PixelData(data=label[None]))
+
+
+def smooth(classes, height, width):
+    """Scores with large regions, as a trained network gives them."""
+    return torch.nn.functional.interpolate(torch.randn(1, classes, 5, 5), size=(height, width), mode='bicubic')[0]
+
+
+SIZES = [
+    ((512, 704), (360, 480)),
+    ((64, 96), (64, 96)),
+    ((64, 64), (150, 213)),
+    ((96, 64), (31, 17)),
+    ((32, 32), (1, 1)),
+]
+
+
+class TestScores:
+    """Streamed labels are those of two whole resizes and an argmax."""
+
+    @pytest.mark.parametrize(('input_size', 'image_size'), SIZES)
+    @pytest.mark.parametrize('make', [smooth, lambda *shape: torch.randn(shape)])
+    @pytest.mark.parametrize('chunk', [1, 2**20])
+    def test_streamed_labels_are_the_plain_ones(self, input_size, image_size, make, chunk):
+        torch.manual_seed(0)
+        coarse = make(20, input_size[0] // 8, input_size[1] // 8)
+        resize = torch.nn.functional.interpolate
+        plain = resize(coarse[None], input_size, mode='bilinear', align_corners=False)
+        plain = resize(plain, image_size, mode='bilinear', align_corners=False)[0].argmax(0)
+        scores = ImageScores([Window(coarse, 0, 0, *input_size)], input_size, image_size)
+        assert torch.equal(scores.labels(chunk), plain)
+
+    def test_equal_scores_give_the_first_class(self):
+        coarse = torch.zeros(4, 4, 4)
+        assert ImageScores([Window(coarse, 0, 0, 32, 32)], (32, 32), (32, 32)).labels().unique().tolist() == [0]
+
+    def test_channels_last_scores(self):
+        coarse = torch.randn(1, 30, 16, 16)
+        sizes = (128, 128), (97, 101)
+        expected = ImageScores([Window(coarse[0], 0, 0, 128, 128)], *sizes).labels()
+        coarse = coarse.contiguous(memory_format=torch.channels_last)
+        assert torch.equal(ImageScores([Window(coarse[0], 0, 0, 128, 128)], *sizes).labels(), expected)
+
+    def test_only_beaten_classes_are_left_out(self):
+        coarse = torch.zeros(4, 8, 8)
+        coarse[1] = 5
+        coarse[2, 3, 3] = 6  # highest at one place
+        coarse[3] = 4.9999  # beaten everywhere, by less than rounding allows for
+        scores = ImageScores([Window(coarse, 0, 0, 64, 64)], (64, 64), (64, 64))
+        assert scores.candidates().tolist() == [1, 2, 3]
+
+    def test_padding_and_flip_are_undone(self):
+        coarse = torch.randn(3, 8, 12)
+        padding = (8, 16, 0, 24)  # left, right, top, bottom
+        scores = ImageScores([Window(coarse, 0, 0, 64, 96)], (64, 96), (40, 72), padding, flip='horizontal')
+        full = torch.nn.functional.interpolate(coarse[None], (64, 96), mode='bilinear')[0]
+        assert torch.equal(scores.at_image_size(), full[:, 0:40, 8:80].flip(2))
+        assert torch.equal(scores.labels(), full[:, 0:40, 8:80].flip(2).argmax(0))
+
+
+class TestPrediction:
+    def test_labels_come_at_each_images_own_size(self):
+        model = tiny_segmentor().eval()
+        samples = model(torch.randn(2, 3, 64, 96), [sample((50, 70)), sample((120, 131))], mode='predict')
+        assert [tuple(s.pred_sem_seg.data.shape) for s in samples] == [(1, 50, 70), (1, 120, 131)]
+        assert samples[0].pred_sem_seg.data.dtype == torch.int64
+        assert 'seg_logits' not in samples[0]
+
+    @pytest.mark.parametrize('test_cfg', [dict(mode='whole'), dict(mode='slide', crop_size=(64, 64), stride=(40, 48))])
+    def test_streamed_scores_and_plain_agree(self, test_cfg):
+        model, image = tiny_segmentor(12).eval(), torch.randn(1, 3, 100, 150)
+        labels = []
+        for mode in (dict(), dict(streamed=False), dict(return_scores=True)):
+            model.test_cfg.update(test_cfg, **mode)
+            (result,) = model(image, [sample((77, 111))], mode='predict')
+            labels.append(result.pred_sem_seg.data)
+        assert torch.equal(labels[0], labels[1]) and torch.equal(labels[0], labels[2])
+        assert torch.equal(result.seg_logits.data.argmax(0), labels[0][0])
+
+    def test_sliding_averages_where_windows_overlap(self):
+        model, image = (
+            tiny_segmentor(test_cfg=dict(mode='slide', crop_size=(64, 64), stride=(64, 32))).eval(),
+            torch.randn(1, 3, 64, 96),
+        )
+        with torch.no_grad():
+            left, right = model.encode_decode(image[..., :64]), model.encode_decode(image[..., 32:])
+            both = model.encode_decode(image)
+        torch.testing.assert_close(both[..., :32], left[..., :32])
+        torch.testing.assert_close(both[..., 32:64], (left[..., 32:] + right[..., :32]) / 2)
+        torch.testing.assert_close(both[..., 64:], right[..., 32:])
+
+    def test_images_of_different_sizes_in_one_batch(self):
+        model = tiny_segmentor(data_preprocessor=dict(type='SegDataPreProcessor')).eval()
+        images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in ((64, 96), (96, 64))]
+        together = model.test_step(dict(inputs=images, data_samples=[sample((64, 96)), sample((96, 64))]))
+        for image, result in zip(images, together, strict=True):
+            (alone,) = model.test_step(dict(inputs=[image], data_samples=[sample(tuple(image.shape[1:]))]))
+            assert torch.equal(alone.pred_sem_seg.data, result.pred_sem_seg.data)
+
+
+class TestTraining:
+    def test_losses_reach_every_parameter(self):
+        model = tiny_segmentor()
+        losses = model(
+            torch.randn(2, 3, 64, 64),
+            [annotated(torch.randint(0, 5, (64, 64))) for _ in range(2)],
+            mode='loss',
+        )
+        assert set(losses) == {'decode.loss_ce', 'decode.acc_seg'}
+        losses['decode.loss_ce'].backward()
+        assert not [name for name, p in model.named_parameters() if p.grad is None]
+
+    def test_only_ignored_pixels_give_zero_and_no_nan(self):
+        model = tiny_segmentor()
+        losses = model(
+            torch.randn(1, 3, 64, 64).repeat(2, 1, 1, 1),
+            [annotated(torch.full((64, 64), 255))] * 2,
+            mode='loss',
+        )
+        losses['decode.loss_ce'].backward()
+        assert losses['decode.loss_ce'] == 0
+        assert all((p.grad == 0).all() for p in model.parameters())
+
+    def test_auxiliary_heads_log_their_own_losses(self):
+        head = dict(type='LRHead', channels=16, q_pooled_size=4, num_classes=5)
+        model = tiny_segmentor(auxiliary_head=[head, head])
+        losses = model(torch.randn(2, 3, 64, 64), [annotated(torch.zeros(64, 64, dtype=torch.int64))] * 2, mode='loss')
+        assert {'decode.loss_ce', 'aux_0.loss_ce', 'aux_1.loss_ce'} <= set(losses)
+
+
+class TestConfiguration:
+    def test_the_head_follows_the_backbone(self):
+        model = MODELS.build(
+            dict(
+                type='EncoderDecoder',
+                backbone=dict(type='LRFormer', variant='n'),
+                decode_head=dict(type='LRHead', num_classes=3),
+            )
+        )
+        assert model.decode_head.in_channels == [48, 120, 192]
+        assert model.decode_head.channels == 128
+
+    def test_what_a_config_says_wins(self):
+        head = dict(type='LRHead', num_classes=3, channels=32, in_index=(2, 3), in_channels=(20, 32))
+        model = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=head))
+        assert (model.decode_head.channels, model.decode_head.in_channels) == (32, (20, 32))
+        model(torch.randn(2, 3, 32, 32))
+
+    def test_levels_that_the_backbone_does_not_give(self):
+        with pytest.raises(ValueError, match=r'in_index=\(1, 2, 3\), but the backbone gives 2 maps'):
+            MODELS.build(
+                dict(
+                    type='EncoderDecoder',
+                    backbone=dict(TINY, out_indices=(2, 3)),
+                    decode_head=dict(type='LRHead', channels=16, num_classes=3),
+                )
+            )
+
+    @pytest.mark.parametrize(
+        ('test_cfg', 'message'),
+        [
+            (dict(mod='whole'), "does not know.*'mod'"),
+            (dict(mode='tiles'), "'tiles' is not"),
+            (dict(mode='slide', crop_size=(64, 64)), 'needs crop_size=.*and stride='),
+        ],
+    )
+    def test_wrong_test_cfg(self, test_cfg, message):
+        with pytest.raises((TypeError, ValueError), match=message):
+            tiny_segmentor(test_cfg=test_cfg)
+
+    def test_unknown_head_key(self):
+        with pytest.raises(TypeError, match='chanels'):
+            tiny_segmentor(auxiliary_head=dict(type='LRHead', chanels=16, channels=16, num_classes=5))
