@@ -1,0 +1,5 @@
+"""schedule_160k.py, over 40k iterations."""
+
+_base_ = './schedule_160k.py'
+
+train_cfg = dict(max_iters=40000)

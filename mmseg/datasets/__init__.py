@@ -1,0 +1,19 @@
+"""Datasets and transforms. Importing this package fills ``DATASETS`` and ``TRANSFORMS``."""
+
+from . import transforms
+from .ade import ADE20KDataset
+from .basesegdataset import BaseSegDataset
+from .camvid import CamVidDataset
+from .cityscapes import CityscapesDataset
+from .coco_stuff import COCOStuffDataset
+from .scenes import SceneDataset
+
+__all__ = [
+    'ADE20KDataset',
+    'BaseSegDataset',
+    'COCOStuffDataset',
+    'CamVidDataset',
+    'CityscapesDataset',
+    'SceneDataset',
+    'transforms',
+]

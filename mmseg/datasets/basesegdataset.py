@@ -1,0 +1,354 @@
+"""Images and label maps in two folders: what every segmentation dataset here is."""
+
+import difflib
+import os.path as osp
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import exists, isdir, list_dir_or_file, list_from_file
+
+from mmseg.registry import DATASETS, TRANSFORMS
+
+SHOWN = 5  # how many offenders an error message names
+
+
+@DATASETS.register_module()
+class BaseSegDataset(BaseDataset):
+    """Pairs of an image and a label map, found by folder and suffix or listed in a split file.
+
+    The image ``IMG_FOLDER/NAME + img_suffix`` belongs to the label map ``SEG_FOLDER/NAME + seg_map_suffix``;
+    NAME may hold subfolders. Samples are sorted by image name, or follow the split file.
+
+    Args:
+        ann_file: Split file with one NAME a line, relative to ``data_root``; '' takes all of the folder.
+        img_suffix: Ending of image names, or several of them.
+        seg_map_suffix: Ending of label map names.
+        metainfo: Overrides of ``METAINFO``. ``classes``: names, or a text file with one a line; for a dataset
+            that has its own classes, any choice and order of them. ``palette``: one [r, g, b] per class;
+            distinct colours are made up where there is none. ``label_map``: value in the files -> index in
+            the dataset's full class list (negative: ignored), applied after ``reduce_zero_label``; values
+            that it does not name stay.
+        data_root: Folder that relative paths start from.
+        data_prefix: ``img_path`` and ``seg_map_path``, the two folders, by default both '' (``data_root``
+            itself). Without ``seg_map_path`` (or with None) the dataset has images only.
+        filter_cfg: Kept for subclasses that override ``filter_data``.
+        indices: Use the first N samples (int; negative: the last) or these ones (sequence).
+        serialize_data: Hold the list of samples as one array, which data loader workers share.
+        pipeline: Transforms, or their configs.
+        test_mode: Do not replace a sample whose pipeline returns None by another one.
+        lazy_init: Leave looking for the files to ``full_init``; ``metainfo`` is complete at once.
+        max_refetch: How often to try another sample when the pipeline returns None.
+        ignore_index: Label of pixels that belong to no class.
+        reduce_zero_label: Label 0 of the files means "no class", and label k is class k - 1.
+        backend_args: mmengine's file backend for both folders and the split file; None is the local disk.
+
+    Raises:
+        FileNotFoundError: A folder, the split file, an image or a label map does not exist.
+        ValueError: An argument that cannot be meant, such as a class the dataset does not have.
+    """
+
+    METAINFO: dict = {}
+    PREPARATION = ''  # command that writes the label maps, quoted when they are missing
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        img_suffix: str | Sequence[str] = '.jpg',
+        seg_map_suffix: str = '.png',
+        metainfo: Mapping | None = None,
+        data_root: str | None = None,
+        data_prefix: Mapping | None = None,
+        filter_cfg: Mapping | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+        ignore_index: int = 255,
+        reduce_zero_label: bool = False,
+        backend_args: Mapping | None = None,
+    ):
+        self.img_suffix = img_suffix
+        self.seg_map_suffix = seg_map_suffix
+        self.ignore_index = ignore_index
+        self.reduce_zero_label = reduce_zero_label
+        self.backend_args = None if backend_args is None else dict(backend_args)
+        if data_prefix is None:
+            data_prefix = {'img_path': '', 'seg_map_path': ''}
+        self._check_prefix(data_prefix)
+        self._given_prefix = {key: path for key, path in data_prefix.items() if path is not None}
+        if indices is not None and (indices == 0 or (not isinstance(indices, int) and len(indices) == 0)):
+            raise ValueError(f'indices={indices!r} selects no sample; indices=None takes all')
+
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_root=osp.expanduser(data_root) if data_root else '',
+            data_prefix={key: osp.expanduser(path) for key, path in self._given_prefix.items()},
+            filter_cfg=filter_cfg,
+            indices=indices,
+            serialize_data=serialize_data,
+            # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
+            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            test_mode=test_mode,
+            lazy_init=True,
+            max_refetch=max_refetch,
+        )
+        self._complete_metainfo(own_palette=bool(metainfo and metainfo.get('palette')))
+        if not lazy_init:
+            self.full_init()
+
+    # ---- classes, palette, label map ----
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence[str] | None = None, ignore_index: int = 255) -> dict[int, int] | None:
+        """Where each class of ``METAINFO`` goes when a config chooses ``new_classes`` among them.
+
+        Returns:
+            Old index -> new index, ``ignore_index`` for a class left out; None where nothing changes.
+
+        Raises:
+            ValueError: ``new_classes`` has a name that the dataset does not.
+        """
+        old_classes = cls.METAINFO.get('classes')
+        if new_classes is None or old_classes is None or list(new_classes) == list(old_classes):
+            return None
+        for name in new_classes:
+            if name not in old_classes:
+                close = difflib.get_close_matches(name, old_classes, n=3)
+                hint = f'; close to it: {close}' if close else ''
+                raise ValueError(
+                    f'metainfo.classes: {cls.__name__} has no class {name!r}{hint}. Its {len(old_classes)} '
+                    f'classes are in {cls.__name__}.METAINFO; other classes need type=BaseSegDataset'
+                )
+        new_index = {name: index for index, name in enumerate(new_classes)}
+        return {old: new_index.get(name, ignore_index) for old, name in enumerate(old_classes)}
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: Mapping | None = None) -> dict:
+        """``METAINFO`` overridden by ``metainfo``, a file of class names read."""
+        outdated = {'CLASSES', 'PALETTE'} & set(metainfo or ())
+        if outdated:
+            raise ValueError(f'metainfo has {sorted(outdated)}; write classes and palette in lower case')
+        classes = metainfo.get('classes') if metainfo else None
+        if isinstance(classes, str):
+            if not exists(classes):
+                raise FileNotFoundError(
+                    f'metainfo.classes={classes!r} is read as a text file with one class name a line, and '
+                    f'there is no such file; a single class is written classes=({classes!r},)'
+                )
+            metainfo = {**metainfo, 'classes': _read_lines(classes)}
+        return super()._load_metainfo(metainfo)
+
+    def _complete_metainfo(self, own_palette: bool) -> None:
+        meta = self._metainfo
+        classes = meta.get('classes')
+        if classes is None:
+            if self.test_mode:
+                raise ValueError(f'{type(self).__name__} needs metainfo=dict(classes=(...)) to be evaluated')
+        else:
+            repeated = [name for name, count in Counter(classes).items() if count > 1]
+            if repeated or not classes or not all(isinstance(name, str) for name in classes):
+                raise ValueError(f'metainfo.classes must be different names; got {classes!r}, repeated: {repeated}')
+        subset = self.get_label_map(classes, self.ignore_index)
+        if classes is not None:
+            meta['palette'] = self._palette_of(classes, own_palette)
+        meta['label_map'] = self._compose_label_map(subset)
+        meta['reduce_zero_label'] = self.reduce_zero_label
+
+    def _compose_label_map(self, subset: dict[int, int] | None) -> dict[int, int] | None:
+        """From values in the files, through the dataset's ``label_map``, to the chosen classes."""
+        to_full = self._metainfo.get('label_map')
+        if not to_full:
+            return subset
+        count = len(self.METAINFO.get('classes') or self._metainfo.get('classes') or ())
+        mapped = dict(subset or {})
+        for value, index in to_full.items():
+            if not isinstance(value, int) or not isinstance(index, int) or index >= count:
+                raise ValueError(
+                    f'metainfo.label_map: {value!r} -> {index!r} does not lead from a label value to the '
+                    f'index of one of {count} classes (or to -1, ignored)'
+                )
+            mapped[value] = self.ignore_index if index < 0 else (subset or {}).get(index, index)
+        return mapped
+
+    def _palette_of(self, classes: Sequence[str], own_palette: bool) -> list[list[int]]:
+        palette, full_classes = self._metainfo.get('palette'), self.METAINFO.get('classes')
+        if not palette:
+            return distinct_palette(len(classes))
+        for colour in palette:
+            if isinstance(colour, str) or len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
+                raise ValueError(f'metainfo.palette: {colour!r} is not a colour [r, g, b] with values from 0 to 255')
+        palette = [[int(value) for value in colour] for colour in palette]
+        named = classes if own_palette or full_classes is None else full_classes
+        if len(palette) != len(named):
+            raise ValueError(f'metainfo.palette has {len(palette)} colours for {len(named)} classes')
+        colour_of = dict(zip(named, palette, strict=True))
+        return [colour_of[name] for name in classes]
+
+    # ---- samples ----
+
+    def get_data_info(self, idx: int) -> dict:
+        """One sample as the pipeline receives it.
+
+        Returns:
+            ``img_path``, ``seg_map_path`` (absent without label maps) and ``sample_idx``; the same for all
+            samples: ``label_map``, ``reduce_zero_label``, ``ignore_index``, ``num_classes`` (absent where the
+            dataset has no class names) and ``seg_fields`` (empty).
+        """
+        # Not stored with each sample: a label map of 171 entries times 118,000 images.
+        info = super().get_data_info(idx)
+        info.update(
+            label_map=self._metainfo['label_map'],
+            reduce_zero_label=self.reduce_zero_label,
+            ignore_index=self.ignore_index,
+            seg_fields=[],
+        )
+        if self._metainfo.get('classes') is not None:
+            info['num_classes'] = len(self._metainfo['classes'])
+        return info
+
+    def load_data_list(self) -> list[dict]:
+        """Find all samples with one walk over each folder, and check that each image has its label map."""
+        has_labels = 'seg_map_path' in self.data_prefix
+        image_files = self._list_files('img_path')
+        shared = has_labels and self.data_prefix['seg_map_path'] == self.data_prefix['img_path']
+        images = self._images_by_name(image_files, skip_label_maps=shared)
+        names = self._read_split(images) if self.ann_file else sorted(images, key=images.get)
+        samples = [{'img_path': osp.join(self.data_prefix['img_path'], images[name])} for name in names]
+        if has_labels:
+            label_files = image_files if shared else self._list_files('seg_map_path')
+            self._check_pairs(names, images, label_files)
+            for name, sample in zip(names, samples, strict=True):
+                sample['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'], name + self.seg_map_suffix)
+        return samples
+
+    def _images_by_name(self, files: list[str], skip_label_maps: bool) -> dict[str, str]:
+        """NAME -> file name relative to the image folder."""
+        suffixes = (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)
+        images = {}
+        for file in files:
+            suffix = next((s for s in suffixes if file.endswith(s)), None)
+            # Where both share a folder and an extension (a.png, a_mask.png), the label maps are no images.
+            if suffix is None or (skip_label_maps and file.endswith(self.seg_map_suffix)):
+                continue
+            name = file[: len(file) - len(suffix)]
+            if name in images:
+                raise ValueError(
+                    f'{self.data_prefix["img_path"]} holds {images[name]} and {file}, and both would take '
+                    f'the label map {name}{self.seg_map_suffix}: remove one or narrow '
+                    f'img_suffix={self.img_suffix!r}'
+                )
+            images[name] = file
+        if not images:
+            raise FileNotFoundError(
+                f'{type(self).__name__}: no image ending in {" or ".join(map(repr, suffixes))} under '
+                f'{self.data_prefix["img_path"]!r}, which holds {_summary(files)}. Set img_suffix to the '
+                f'ending of the images, or {self._path_keys("img_path")} to their folder'
+            )
+        return images
+
+    def _read_split(self, images: dict[str, str]) -> list[str]:
+        if not exists(self.ann_file, backend_args=self.backend_args):
+            raise FileNotFoundError(
+                f'{type(self).__name__}: the split file {self.ann_file!r} does not exist (ann_file, relative '
+                'to '
+                f"data_root={self.data_root!r}); ann_file='' takes all images of the folder"
+            )
+        names = _read_lines(self.ann_file, self.backend_args)
+        if not names:
+            raise ValueError(f'{type(self).__name__}: the split file {self.ann_file!r} is empty')
+        lost = [name for name in names if name not in images]
+        if lost:
+            with_suffix = osp.splitext(lost[0])[1] in (self.img_suffix, *self.img_suffix)
+            hint = '; write the names without their suffix' if with_suffix else ''
+            raise FileNotFoundError(
+                f'{type(self).__name__}: the split file {self.ann_file!r} names {len(lost)} images (of '
+                f'{len(names)}) that are not under {self.data_prefix["img_path"]!r} with '
+                f'img_suffix={self.img_suffix!r}: {_shorten(lost)}{hint}'
+            )
+        return names
+
+    def _check_pairs(self, names: list[str], images: dict[str, str], label_files: list[str]) -> None:
+        present = set(label_files)
+        lost = [name for name in names if name + self.seg_map_suffix not in present]
+        if not lost:
+            return
+        folder = self.data_prefix['seg_map_path']
+        examples = _shorten([f'{images[n]} -> {osp.join(folder, n + self.seg_map_suffix)}' for n in lost])
+        prepare = f'; if they are still to be written: {self.PREPARATION}' if self.PREPARATION else ''
+        raise FileNotFoundError(
+            f'{type(self).__name__}: {len(lost)} of {len(names)} images have no label map (expected '
+            f'{examples}). {folder!r} holds {_summary(label_files)}. Add the label maps, set seg_map_suffix '
+            f'to their ending, or list the images to use in a split file (ann_file){prepare}'
+        )
+
+    # ---- folders ----
+
+    @staticmethod
+    def _check_prefix(data_prefix: Mapping) -> None:
+        unknown = set(data_prefix) - {'img_path', 'seg_map_path'}
+        if unknown or data_prefix.get('img_path') is None:
+            raise ValueError(
+                f'data_prefix={dict(data_prefix)} must have img_path (image folder) and may have '
+                f'seg_map_path (label map folder); unknown: {sorted(unknown)}'
+            )
+
+    def _path_keys(self, key: str) -> str:
+        return f'data_root (now {self.data_root!r}) or data_prefix.{key} (now {self._given_prefix[key]!r})'
+
+    def _list_files(self, key: str) -> list[str]:
+        """All files under a folder, relative to it, with forward slashes."""
+        folder, kind = self.data_prefix[key], 'image' if key == 'img_path' else 'label map'
+        if not folder:
+            raise ValueError(f'{type(self).__name__}: where is the {kind} folder? Set {self._path_keys(key)}')
+        if not isdir(folder, backend_args=self.backend_args):
+            raise FileNotFoundError(
+                f'{type(self).__name__}: the {kind} folder {folder!r} does not exist '
+                f'({_deepest_folder(folder)}). Set {self._path_keys(key)}, e.g. --cfg-options data_root=DIR; '
+                'docs/datasets.md shows the folder trees'
+            )
+        found = list_dir_or_file(folder, list_dir=False, recursive=True, backend_args=self.backend_args)
+        return [name.replace(osp.sep, '/') for name in found]
+
+
+def distinct_palette(count: int) -> list[list[int]]:
+    """The first ``count`` colours [r, g, b] of the Pascal VOC colour map after black, all different.
+
+    The bits of the colour's number go to red, green and blue in turn, from the highest bit of each down.
+    """
+    palette = []
+    for number in range(1, count + 1):
+        colour = [0, 0, 0]
+        for bit in range(number.bit_length()):
+            colour[bit % 3] |= (number >> bit & 1) << (7 - bit // 3)
+        palette.append(colour)
+    return palette
+
+
+def _read_lines(file: str, backend_args: dict | None = None) -> list[str]:
+    return [line.strip() for line in list_from_file(file, backend_args=backend_args) if line.strip()]
+
+
+def _shorten(items: Sequence[str]) -> str:
+    return ', '.join(items[:SHOWN]) + (', ...' if len(items) > SHOWN else '')
+
+
+def _summary(files: list[str]) -> str:
+    """'4 files (3 .png, 1 .txt), such as a.png'."""
+    if not files:
+        return 'no files'
+    counts = Counter(osp.splitext(file)[1] or 'without suffix' for file in files).most_common(SHOWN)
+    kinds = ', '.join(f'{count} {suffix}' for suffix, count in counts)
+    return f'{len(files)} files ({kinds}), such as {min(files)}'
+
+
+def _deepest_folder(path: str) -> str:
+    """Where on the way to ``path`` the existing folders end."""
+    path = osp.abspath(path)
+    parent = osp.dirname(path)
+    while not osp.isdir(parent) and parent != osp.dirname(parent):
+        parent = osp.dirname(parent)
+    return f'resolved: {path}; it exists up to {parent}'

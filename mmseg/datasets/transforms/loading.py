@@ -1,0 +1,286 @@
+"""From files to arrays: images, and annotations as class indices."""
+
+import io
+
+import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import LoadAnnotations as LoadAnnotationsBase
+from mmengine import fileio
+from PIL import Image
+
+from mmseg.registry import TRANSFORMS
+
+from .base import Transform, count_labels, require
+
+# Labels are looked up in a table; more than 16 bits is no label map but, say, colours packed into integers.
+MAX_LABEL = 2**16 - 1
+MAX_LISTED = 10
+
+
+def _read(path, what: str, flag: str, backend: str, backend_args: dict | None) -> np.ndarray:
+    """Decode an image file, or say which file cannot be decoded and why.
+
+    ``what`` is 'image' or 'annotation', ``flag`` and ``backend`` are those of :func:`mmcv.imfrombytes`.
+    """
+    try:
+        content = fileio.get(path, backend_args=backend_args)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{what} '{path}' does not exist. Check data_root, data_prefix, the file suffixes "
+            'and the split file of the dataset.'
+        ) from error
+    if not content:
+        raise ValueError(f"{what} '{path}' is empty (0 bytes). Fetch or convert it again.")
+    reason = 'not an image, or truncated'
+    try:
+        array = mmcv.imfrombytes(content, flag=flag, backend=backend)
+    except Exception as error:  # each decoder has its own exceptions; all mean the same
+        array, reason = None, str(error)
+    if array is None or _is_cut_short(content):
+        raise ValueError(
+            f"{what} '{path}' cannot be read by {backend} ({len(content)} bytes; {reason}). Fetch or convert it again."
+        )
+    return array
+
+
+def _is_cut_short(content: bytes) -> bool:
+    """Whether a JPEG or PNG ends too early.
+
+    OpenCV before 5 fills what is missing with grey and says nothing. Only a file whose end looks wrong is
+    decoded a second time, by Pillow, which is strict: bytes after the end are legal and common.
+    """
+    if content.startswith(b'\xff\xd8'):  # neither marker can occur inside the coded pixels
+        looks_whole = content.rfind(b'\xff\xd9') > content.rfind(b'\xff\xda')
+    elif content.startswith(b'\x89PNG'):
+        looks_whole = b'IEND' in content[-12:]
+    else:
+        looks_whole = True
+    if looks_whole:
+        return False
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    except Exception:
+        return True
+    return False
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromFile(Transform):
+    """Load ``img_path`` as ``img``: mmcv's transform of this name, with errors that name the file.
+
+    Adds ``img`` (H x W x 3, uint8, BGR unless told otherwise), ``img_shape`` and ``ori_shape``
+    (both height, width).
+
+    Args:
+        ignore_empty: Return None for an unreadable image, which makes the dataset pick another sample,
+            instead of raising.
+        to_float32: Convert the image to float32.
+        color_type: ``flag`` of :func:`mmcv.imfrombytes`: 'color', 'grayscale', 'unchanged', ...
+        imdecode_backend: 'cv2', 'pillow', 'turbojpeg' or 'tifffile'.
+        backend_args: Which storage backend of :mod:`mmengine.fileio` to read from; None goes by the path.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is empty, truncated or not an image.
+    """
+
+    def __init__(
+        self,
+        *,
+        ignore_empty: bool = False,
+        to_float32: bool = False,
+        color_type: str = 'color',
+        imdecode_backend: str = 'cv2',
+        backend_args: dict | None = None,
+    ) -> None:
+        self.ignore_empty = ignore_empty
+        self.to_float32 = to_float32
+        self.color_type = color_type
+        self.imdecode_backend = imdecode_backend
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict | None:
+        try:
+            img = _read(results['img_path'], 'image', self.color_type, self.imdecode_backend, self.backend_args)
+        except (OSError, ValueError):
+            if self.ignore_empty:
+                return None
+            raise
+        return self._put(results, img)
+
+    def _put(self, results: dict, img: np.ndarray) -> dict:
+        if self.to_float32:
+            img = img.astype(np.float32)
+        results['img'] = img
+        results['img_shape'] = img.shape[:2]
+        results['ori_shape'] = img.shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromNDArray(LoadImageFromFile):
+    """Take an image that is in memory already: ``results['img']``, H x W x 3, BGR.
+
+    Takes the arguments of :class:`LoadImageFromFile`, so that one can replace the other in a pipeline;
+    those about files have no effect. Sets ``img_path`` to None.
+    """
+
+    def transform(self, results: dict) -> dict:
+        results['img_path'] = None
+        return self._put(results, results['img'])
+
+
+@TRANSFORMS.register_module()
+class LoadAnnotations(Transform, LoadAnnotationsBase):
+    """Load ``seg_map_path`` as ``gt_seg_map``: H x W, one class index per pixel.
+
+    The file holds one integer per pixel: 1, 8 or 16 bits grey, or a palette PNG, read as indices.
+    ``results`` may say how these become class indices; a step whose key is missing is left out. In order:
+
+    - ``reduce_zero_label``: 0 becomes ``ignore_index``, which stays; labels between go down by one
+    - ``label_map``: old index -> new index; a negative new index means ignored; labels that it does not
+      name stay. Mappings do not chain: ``{0: 1, 1: 2}`` turns 0 into 1.
+    - ``num_classes``: all labels must now be below it, or ``ignore_index`` (255 where missing)
+    - ``ori_shape``: the size that the annotation must have
+
+    ``gt_seg_map`` is uint8 where that holds all its labels, else the next wider type. Its key is added to
+    ``seg_fields``.
+
+    Args:
+        reduce_zero_label: Whether annotation 0 means "no class". None asks ``results``.
+        imdecode_backend: Decoder. Pillow is the one that reads palette images as indices.
+        backend_args: Which storage backend of :mod:`mmengine.fileio` to read from; None goes by the path.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is empty, truncated, not an image, a colour image or of another size than its
+            image, or it holds a label outside the classes.
+    """
+
+    def __init__(
+        self,
+        reduce_zero_label: bool | None = None,
+        *,
+        imdecode_backend: str = 'pillow',
+        backend_args: dict | None = None,
+    ) -> None:
+        super().__init__(
+            with_bbox=False,
+            with_label=False,
+            with_seg=True,
+            imdecode_backend=imdecode_backend,
+            backend_args=backend_args,
+        )
+        self.reduce_zero_label = reduce_zero_label
+
+    def _load_seg_map(self, results: dict) -> None:
+        path = results.get('seg_map_path')
+        if path is None:
+            raise ValueError(
+                f"image '{results.get('img_path')}' has no annotation: its sample holds no 'seg_map_path'. "
+                'Set data_prefix=dict(seg_map_path=...), or take LoadAnnotations out of the pipeline to '
+                'predict only.'
+            )
+        labels = _read(path, 'annotation', 'unchanged', self.imdecode_backend, self.backend_args)
+        labels = _as_integer_map(labels, path)
+        _check_size(labels, path, results)
+        results['gt_seg_map'] = _to_classes(labels, path, self._reduces_zero_label(results), results)
+        fields = results.setdefault('seg_fields', [])
+        if 'gt_seg_map' not in fields:
+            fields.append('gt_seg_map')
+
+    def _reduces_zero_label(self, results: dict) -> bool:
+        of_dataset = results.get('reduce_zero_label')
+        if self.reduce_zero_label is None:
+            return bool(of_dataset)
+        require(
+            of_dataset is None or bool(of_dataset) == self.reduce_zero_label,
+            f'LoadAnnotations has reduce_zero_label={self.reduce_zero_label}, the dataset {of_dataset}. '
+            'Set it on the dataset and leave it out of LoadAnnotations.',
+        )
+        results['reduce_zero_label'] = self.reduce_zero_label
+        return self.reduce_zero_label
+
+
+def _as_integer_map(labels: np.ndarray, path) -> np.ndarray:
+    if labels.ndim == 3 and labels.shape[2] == 1:
+        labels = labels[..., 0]
+    if labels.ndim != 2:
+        raise ValueError(
+            f"annotation '{path}' is a colour image ({labels.shape[-1]} channels), but one class index per "
+            'pixel is needed. Convert its colours to indices first (grey or palette PNG). If it is a palette '
+            "PNG already, use LoadAnnotations(imdecode_backend='pillow')."
+        )
+    if labels.dtype == np.uint8:
+        return labels
+    if labels.dtype == np.bool_:  # 1-bit images
+        return labels.astype(np.uint8)
+    if labels.dtype.kind not in 'ui' or labels.min() < 0 or labels.max() > MAX_LABEL:
+        raise ValueError(
+            f"annotation '{path}' holds {labels.dtype} values from {labels.min()} to {labels.max()}: class "
+            f'indices are integers from 0 to {MAX_LABEL}. Convert it to an 8- or 16-bit PNG of class indices.'
+        )
+    return labels
+
+
+def _check_size(labels: np.ndarray, path, results: dict) -> None:
+    shape = tuple(results.get('ori_shape', labels.shape)[:2])
+    if labels.shape != shape:
+        raise ValueError(
+            f"annotation '{path}' is {labels.shape[0]}x{labels.shape[1]} (height x width), but its image "
+            f"'{results.get('img_path')}' is {shape[0]}x{shape[1]}. Is it the annotation of another image?"
+        )
+
+
+def _to_classes(labels: np.ndarray, path, reduce_zero_label: bool, results: dict) -> np.ndarray:
+    """File labels to class indices, through a table; raise where one is outside the classes."""
+    ignore = results.get('ignore_index', 255)
+    values, _ = count_labels(labels)
+    table = np.arange(max(int(values[-1]) + 1, 256))
+    if reduce_zero_label:
+        # labels above `ignore` stay: going down, the first of them would silently become ignored
+        table[1 : ignore if ignore > 0 else None] -= 1
+        table[0] = ignore
+    if results.get('label_map'):
+        table = _apply_label_map(table, results['label_map'], ignore)
+    if 'num_classes' in results:
+        _check_range(values, table[values], path, results['num_classes'], ignore)
+    return _look_up(labels, values, table)
+
+
+def _look_up(labels: np.ndarray, values: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """``table[labels]`` in the narrowest type that holds it; ``values`` are the labels that occur."""
+    found = table[values]
+    dtype = np.result_type(np.min_scalar_type(found.min()), np.min_scalar_type(found.max()))
+    if (found == values).all():
+        return labels.astype(dtype, copy=False)
+    table = table.astype(dtype)
+    if labels.dtype == table.dtype == np.uint8:
+        return cv2.LUT(labels, table)  # several times faster than numpy's indexing
+    return table[labels]
+
+
+def _apply_label_map(table: np.ndarray, label_map: dict, ignore: int) -> np.ndarray:
+    mapped = np.array([label_map.get(label, label) for label in table.tolist()])
+    mapped[mapped < 0] = ignore
+    return mapped
+
+
+def _check_range(values: np.ndarray, classes: np.ndarray, path, num_classes: int, ignore: int) -> None:
+    outside = (classes != ignore) & ((classes < 0) | (classes >= num_classes))
+    if not outside.any():
+        return
+    bad = values[outside].tolist()
+    listed = ', '.join(map(str, bad[:MAX_LISTED]))
+    if len(bad) > MAX_LISTED:
+        listed += f' and {len(bad) - MAX_LISTED} more'
+    raise ValueError(
+        f"annotation '{path}' holds label(s) {listed}, which become none of the {num_classes} classes "
+        f'(0 to {num_classes - 1}) and not the ignored label {ignore}. '
+        'Where 0 in the files means "no class" and classes start at 1, set reduce_zero_label=True on the '
+        f'dataset. To ignore a label, say so in its metainfo: label_map={{{bad[0]}: -1}}. For some of the '
+        'classes only, give metainfo=dict(classes=...). Raw Cityscapes or COCO-Stuff annotations go through '
+        'tools/dataset_converters first.'
+    )

@@ -1,0 +1,6 @@
+from .checkpoint_hook import CheckpointHook
+from .eval_progress_hook import EvalProgressHook
+from .logger_hook import LoggerHook
+from .visualization_hook import SegVisualizationHook
+
+__all__ = ['CheckpointHook', 'EvalProgressHook', 'LoggerHook', 'SegVisualizationHook']

@@ -1,0 +1,159 @@
+"""What the command-line tools do: read a config, apply the flags, train or test."""
+
+import difflib
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier
+
+from .runner import SegRunner
+
+# Keys of a config's top level that are understood whether or not the config itself states them.
+OPTIONAL_KEYS = {
+    *('activation_checkpointing', 'auto_scale_lr', 'batch_per_gpu', 'compile', 'custom_hooks', 'custom_imports'),
+    *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
+    *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
+    *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
+    *('visualizer', 'work_dir'),
+}
+
+
+def load_config(path: str | Path, options: dict | None = None, work_dir: str | None = None) -> Config:
+    """Read a config file.
+
+    Args:
+        path: the file.
+        options: values to put in, by dotted key.
+        work_dir: where the run writes; None for what the config says, or ``work_dirs/NAME_OF_THE_CONFIG``.
+
+    Raises:
+        FileNotFoundError: there is no such file; the message names similar ones beside it.
+        KeyError: an option's first key is neither in the config nor known.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
+    cfg = Config.fromfile(path)
+    options = options or {}
+    known = OPTIONAL_KEYS | set(cfg)
+    for key in options:
+        top = key.split('.')[0]
+        if top not in known:
+            near = difflib.get_close_matches(top, known, n=1)
+            raise KeyError(
+                f'--cfg-options {key}: {path} has no {top!r}{f", did you mean {near[0]!r}?" if near else ""}'
+            )
+    cfg.merge_from_dict(options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', path.stem)
+    return cfg
+
+
+def train(
+    cfg: Config,
+    launcher: str = 'none',
+    resume: str | bool = False,
+    amp: str | None = None,
+    batch_per_gpu: int | None = None,
+) -> SegRunner:
+    """Train as a config says, and with ``test_after_train=True`` in it test the best weights (else the last).
+
+    Args:
+        cfg: from :func:`load_config`.
+        launcher: 'none', 'pytorch' (torchrun) or 'slurm'.
+        resume: False; 'auto' for the work dir's newest checkpoint, or to start anew without one; or a file.
+        amp: None for what the config says, or 'auto', 'bfloat16', 'float16'.
+        batch_per_gpu: the most images that one process takes at a time; None for what the config says.
+    """
+    cfg.launcher = launcher
+    if resume:
+        cfg.resume = resume
+    if isinstance(cfg.get('resume'), str) and cfg.resume != 'auto':
+        _require_checkpoint(cfg.resume)
+    if cfg.get('load_from'):
+        _require_checkpoint(cfg.load_from)
+    if batch_per_gpu is not None:
+        cfg.batch_per_gpu = batch_per_gpu
+    if amp is not None:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.dtype = None if amp == 'auto' else amp
+    runner = SegRunner.from_cfg(cfg)
+    runner.train()
+    if cfg.get('test_after_train'):
+        barrier()  # the first process has just written the file
+        facts = runner.message_hub.runtime_info
+        runner.load_checkpoint(facts.get('best_ckpt') or facts['last_ckpt'])
+        runner.test()
+    return runner
+
+
+def test(
+    cfg: Config,
+    checkpoint: str,
+    launcher: str = 'none',
+    amp: str | None = None,
+    out: str | None = None,
+    show: bool = False,
+    show_dir: str | None = None,
+    wait_time: float = 2.0,
+) -> dict:
+    """Test a checkpoint on a config's test split.
+
+    Args:
+        cfg: from :func:`load_config`.
+        checkpoint: the file.
+        launcher: as for :func:`train`.
+        amp: None for full precision, or 'auto', 'bfloat16', 'float16'.
+        out: folder for the predicted label maps as PNG, one for each image.
+        show: open a window with each prediction, for ``wait_time`` seconds.
+        show_dir: folder for pictures of annotation and prediction.
+        wait_time: see ``show``.
+
+    Returns:
+        The metrics by name.
+    """
+    _require_checkpoint(checkpoint)
+    cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
+    if amp is not None:
+        cfg.test_cfg.amp = amp
+    if out is not None:
+        metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+        for metric in metrics:
+            metric['output_dir'] = out
+    if show or show_dir is not None:
+        drawing = dict(
+            type='SegVisualizationHook',
+            draw=True,
+            interval=1,
+            show=show,
+            wait_time=wait_time,
+            out_dir=show_dir,
+        )
+        cfg.setdefault('default_hooks', {})['visualization'] = drawing
+    return SegRunner.from_cfg(cfg).test()
+
+
+def leave_process_group() -> None:
+    """End the connection to the other processes, at the end of a run that went well."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _require_checkpoint(path: str) -> None:
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
+
+
+def _similar_files(path: Path) -> str:
+    """What to add to the message about a missing file: its likely real name, or how its folder looks."""
+    if not path.parent.is_dir():
+        return f': there is no folder {str(path.parent)!r} in {os.getcwd()}'
+    siblings = sorted(p.name for p in path.parent.iterdir() if p.suffix == path.suffix)
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    if near:
+        return f', did you mean {str(path.parent / near[0])!r}?'
+    return f': {str(path.parent)!r} has {", ".join(siblings[:10]) or f"no {path.suffix} file"}'

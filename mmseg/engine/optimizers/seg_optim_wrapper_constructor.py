@@ -1,0 +1,106 @@
+"""Which parameters learn at which rate and decay: by the kind of layer and by where it stands in the model."""
+
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+
+# _NormBase: batch, synchronised batch and instance norm. Subclasses count too, such as timm's LayerNorm2d.
+NORMS = tuple(getattr(nn, name, _NormBase) for name in ('LayerNorm', 'GroupNorm', 'RMSNorm')) + (_NormBase,)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class SegOptimWrapperConstructor:
+    """Builds an optimizer with a handful of parameter groups, one for each pair of learning rate and weight decay.
+
+    Args:
+        optim_wrapper_cfg: ``type``, ``optimizer`` (with ``lr``, and ``weight_decay`` if any), wrapper arguments.
+        paramwise_cfg: any of
+
+            - ``lr_mult``: learning rate multipliers by module path, e.g. ``{'decode_head': 10.0}``. The
+              longest path that a parameter lies under decides.
+            - ``decay_mult``: weight decay multipliers by module path, likewise; they go before those by kind.
+            - ``norm_decay_mult``: for everything in normalisation layers.
+            - ``embed_decay_mult``: for ``nn.Embedding``.
+
+    Raises:
+        KeyError: an unknown key, or a path under which the model has no parameter.
+    """
+
+    KEYS = ('lr_mult', 'decay_mult', 'norm_decay_mult', 'embed_decay_mult')
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        self.wrapper_cfg = dict(optim_wrapper_cfg)
+        self.optimizer_cfg = self.wrapper_cfg.pop('optimizer')
+        if 'lr' not in self.optimizer_cfg:
+            raise KeyError('optim_wrapper.optimizer must state lr')
+        self.lr = self.optimizer_cfg['lr']
+        self.weight_decay = self.optimizer_cfg.get('weight_decay', 0.0)
+        rules = dict(paramwise_cfg or {})
+        unknown = [key for key in rules if key not in self.KEYS]
+        if unknown:
+            known = ', '.join(self.KEYS)
+            hint = "; lr_mult and decay_mult stand for mmengine's custom_keys" if 'custom_keys' in unknown else ''
+            raise KeyError(f'unknown in paramwise_cfg: {", ".join(unknown)} (known: {known}){hint}')
+        self.lr_mult = rules.get('lr_mult', {})
+        self.decay_mult = rules.get('decay_mult', {})
+        self.kinds = [
+            (NORMS, rules.get('norm_decay_mult', 1.0)),
+            (nn.Embedding, rules.get('embed_decay_mult', 1.0)),
+        ]
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Build the optimizer for a model's trainable parameters, and its wrapper."""
+        model = model.module if is_model_wrapper(model) else model
+        self._check_paths(model)
+        groups = self._groups(model)
+        self._log(groups)
+        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
+        return OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})
+
+    def _groups(self, model: nn.Module) -> list[dict]:
+        groups, seen = {}, set()
+        for path, module in model.named_modules():
+            by_kind = next((mult for kind, mult in self.kinds if isinstance(module, kind)), 1.0)
+            for name, parameter in module.named_parameters(prefix=path, recurse=False):
+                if id(parameter) in seen or not parameter.requires_grad:
+                    continue
+                seen.add(id(parameter))
+                lr = self.lr * _longest(self.lr_mult, name, 1.0)
+                decay = self.weight_decay * _longest(self.decay_mult, name, by_kind)
+                group = groups.setdefault((lr, decay), dict(params=[], lr=lr, weight_decay=decay))
+                group['params'].append(parameter)
+        if not groups:
+            raise ValueError(f'{type(model).__name__} has no trainable parameters')
+        return list(groups.values())
+
+    def _check_paths(self, model: nn.Module) -> None:
+        names = [name for name, _ in model.named_parameters()]
+        for key in ('lr_mult', 'decay_mult'):
+            for path in getattr(self, key):
+                if not any(_lies_under(name, path) for name in names):
+                    tops = ', '.join(dict.fromkeys(name.split('.')[0] for name in names))
+                    raise KeyError(
+                        f'paramwise_cfg.{key}: the model has no parameters under {path!r}; at its top are {tops}'
+                    )
+
+    @staticmethod
+    def _log(groups: list[dict]) -> None:
+        lines = [
+            f'  lr {g["lr"]:.3g}, weight decay {g["weight_decay"]:.3g}: '
+            f'{len(g["params"])} tensors, {sum(p.numel() for p in g["params"]):,} parameters'
+            for g in groups
+        ]
+        print_log('\n'.join(['parameter groups:', *lines]), logger='current')
+
+
+def _lies_under(name: str, path: str) -> bool:
+    return name == path or name.startswith(f'{path}.')
+
+
+def _longest(multipliers: dict[str, float], name: str, default: float) -> float:
+    paths = [path for path in multipliers if _lies_under(name, path)]
+    return multipliers[max(paths, key=len)] if paths else default

@@ -1,0 +1,196 @@
+"""Training, validation and test loops."""
+
+import bisect
+import random
+
+import numpy as np
+import torch
+from mmengine.dist import broadcast, get_rank
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop
+from mmengine.runner import TestLoop as _TestLoop
+from mmengine.runner import ValLoop as _ValLoop
+from mmengine.runner.utils import calc_dynamic_intervals
+
+from mmseg.registry import LOOPS
+
+from ..amp import amp_dtype, autocast
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(BaseLoop):
+    """Trains for a number of iterations, each of them one step of the optimizer on one whole global batch.
+
+    The batch may be spread over processes and over several passes whose gradients add up
+    (:class:`~mmseg.engine.runner.BatchPlan`); neither changes what an iteration is. A resumed run enters the
+    stream of samples where the earlier one left it, and loads nothing on the way there.
+
+    Args:
+        runner: the runner.
+        dataloader: a dataloader, or the config of one, whose sampler can ``seek`` (``InfiniteSampler``).
+        max_iters: number of iterations.
+        val_begin: first iteration after which to validate. The last iteration is always followed by it.
+        val_interval: iterations from one validation to the next; None for a tenth of ``max_iters``.
+        dynamic_intervals: pairs (iteration, val_interval from there on).
+    """
+
+    def __init__(
+        self,
+        runner,
+        dataloader: torch.utils.data.DataLoader | dict,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int | None = None,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.sampler = self.dataloader.sampler
+        if not hasattr(self.sampler, 'seek'):
+            raise TypeError(
+                f'IterBasedTrainLoop needs a sampler that can seek, not {type(self.sampler).__name__}: '
+                "write train_dataloader.sampler=dict(type='InfiniteSampler', shuffle=True)"
+            )
+        if max_iters < 1 or int(max_iters) != max_iters:
+            raise ValueError(f'train_cfg.max_iters must be a whole number of at least 1, not {max_iters!r}')
+        self._max_iters = int(max_iters)
+        self._iter = 0
+        self._epoch = 0
+        self.val_begin = val_begin
+        self.val_interval = val_interval or max(self._max_iters // 10, 1)
+        self.stop_training = False  # EarlyStoppingHook sets it
+        self._milestones, self._intervals = calc_dynamic_intervals(self.val_interval, dynamic_intervals)
+        runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+
+    @property
+    def max_iters(self) -> int:
+        return self._max_iters
+
+    @property
+    def max_epochs(self) -> int:
+        """All iterations count as one epoch, as in mmengine."""
+        return 1
+
+    @property
+    def iter(self) -> int:
+        """Iterations done so far."""
+        return self._iter
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    def run(self) -> torch.nn.Module:
+        """Train to the last iteration and return the model."""
+        runner = self.runner
+        plan = runner.batch_plan
+        runner.logger.info(str(plan))
+        self._accumulate(plan.accumulation)
+        runner.call_hook('before_train')
+        runner.call_hook('before_train_epoch')
+        self.sampler.seek(self._iter * plan.global_batch)
+        self._seed_process()
+        batches = iter(self.dataloader)
+        runner.model.train()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.run_iter([next(batches) for _ in range(plan.accumulation)])
+            self._validate_if_due()
+        runner.call_hook('after_train_epoch')
+        runner.call_hook('after_train')
+        return runner.model
+
+    def run_iter(self, batches: list) -> None:
+        """One step of the optimizer on this process's share of a global batch, in equal parts."""
+        runner = self.runner
+        whole = _join(batches)
+        runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=whole)
+        logs = [runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper) for batch in batches]
+        outputs = {key: sum(log[key].detach() for log in logs) / len(logs) for key in logs[0]}
+        runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=whole, outputs=outputs)
+        self._iter += 1
+
+    def _validate_if_due(self) -> None:
+        if self.runner.val_loop is None:
+            return
+        self.val_interval = self._intervals[bisect.bisect(self._milestones, self._iter + 1) - 1]
+        due = self._iter >= self.val_begin and self._iter % self.val_interval == 0
+        if due or self._iter == self._max_iters:
+            _share_buffers(self.runner.model)
+            self.runner.val_loop.run()
+            self.runner.model.train()
+
+    def _accumulate(self, passes: int) -> None:
+        """Let the optimizer wrapper add up this many passes, and share gradients in the last only."""
+        wrapper = self.runner.optim_wrapper
+        if wrapper._accumulative_counts != 1:
+            raise ValueError(
+                f'optim_wrapper.accumulative_counts={wrapper._accumulative_counts} is not used here: state the '
+                'whole train_dataloader.global_batch_size, and limit what one process takes with batch_per_gpu'
+            )
+        wrapper._accumulative_counts = passes
+        # mmengine's runner has set these counts in iterations; the wrapper counts passes.
+        wrapper.initialize_count_status(self.runner.model, self._iter * passes, self._max_iters * passes)
+
+    def _seed_process(self) -> None:
+        """Different random streams for each process, or all would drop the same paths from their images."""
+        state = np.random.SeedSequence([self.runner.seed, get_rank(), self._iter]).generate_state(3)
+        random.seed(int(state[0]))
+        np.random.seed(state[1])
+        torch.manual_seed(int(state[2]))
+
+
+def _join(batches: list):
+    """One batch of several collated dicts, for hooks; batches of another form are handed on as a list."""
+    if len(batches) == 1:
+        return batches[0]
+    if not isinstance(batches[0], dict):
+        return batches
+    return {key: [sample for batch in batches for sample in batch[key]] for key in batches[0]}
+
+
+def _share_buffers(model: torch.nn.Module) -> None:
+    """Give all processes the first one's running statistics, which are what a checkpoint holds."""
+    if is_model_wrapper(model):
+        for buffer in model.buffers():
+            broadcast(buffer)
+
+
+class _Evaluation:
+    """What validation and test share: optional mixed precision around the network."""
+
+    def __init__(self, runner, dataloader, evaluator, fp16: bool = False, amp: str | None = None) -> None:
+        """Args:
+        runner: the runner.
+        dataloader: a dataloader or the config of one.
+        evaluator: an evaluator, or the config of one or of its metrics.
+        fp16: short for ``amp='float16'``, as in mmengine.
+        amp: 'bfloat16', 'float16', 'auto' (what the device is best at), or None for full precision.
+        """
+        super().__init__(runner, dataloader, evaluator)
+        amp = amp or ('float16' if fp16 else None)
+        self.dtype = amp_dtype(None if amp == 'auto' else amp) if amp else None
+
+    def _run_iter(self, mode: str, idx: int, data_batch) -> None:
+        runner = self.runner
+        runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=data_batch)
+        with torch.no_grad(), autocast(self.dtype):
+            outputs = getattr(runner.model, f'{mode}_step')(data_batch)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+
+@LOOPS.register_module()
+class ValLoop(_Evaluation, _ValLoop):
+    """Validation during training, see :class:`_Evaluation`."""
+
+    def run_iter(self, idx: int, data_batch) -> None:
+        self._run_iter('val', idx, data_batch)
+
+
+@LOOPS.register_module()
+class TestLoop(_Evaluation, _TestLoop):
+    """Test of a checkpoint, see :class:`_Evaluation`."""
+
+    __test__ = False  # its name starts with 'Test', but it is none of pytest's
+
+    def run_iter(self, idx: int, data_batch) -> None:
+        self._run_iter('test', idx, data_batch)

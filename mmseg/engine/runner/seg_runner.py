@@ -1,0 +1,321 @@
+"""The runner: mmengine's, made to run on any number of GPUs or on the CPU from the same config."""
+
+import importlib.util
+import os
+import time
+
+import mmengine
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import get_world_size, is_distributed, master_only
+from mmengine.model import (
+    MMDistributedDataParallel,
+    convert_sync_batchnorm,
+    is_model_wrapper,
+    revert_sync_batchnorm,
+)
+from mmengine.optim import OptimWrapper
+from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
+from torch.utils.data import DataLoader
+
+from mmseg.registry import RUNNERS
+from mmseg.utils import load_checkpoint_file, load_model_weights
+from mmseg.version import __version__
+
+from .batch_plan import BatchPlan, plan_batch
+from .checkpoint_io import atomic_write, load_message_hub_state, message_hub_state, to_plain
+from .data_root import hand_down_data_root
+from .distributed import describe_processes, init_process_group
+from .loops import IterBasedTrainLoop
+
+
+@RUNNERS.register_module()
+class SegRunner(Runner):
+    """mmengine's runner, with these differences:
+
+    - Processes meet through nccl on CUDA and gloo on the CPU; SyncBN is plain BN where there is no CUDA or only
+      one process.
+    - ``train_dataloader.global_batch_size`` is divided among processes; ``batch_per_gpu`` at the config's top
+      level limits what one takes at a time, and gradients add up over the passes.
+    - ``data_root`` at the config's top level goes to every dataset that states none.
+    - In validation and test no image is counted twice.
+    - Weights load strictly; ``ignore_mismatched_sizes=True`` at the top level leaves out a classifier of another
+      class count.
+    - Checkpoints hold tensors and plain data only, and replace an older file only when complete.
+    - ``tensorboard=True`` at the top level writes TensorBoard files beside the other logs.
+
+    Built by :meth:`from_cfg` from a whole config, or with the arguments of mmengine's ``Runner``.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: dict) -> 'SegRunner':
+        """Build from a config, whose ``default_scope`` is 'mmseg' unless it says otherwise."""
+        if cfg.get('default_scope') is None:
+            cfg['default_scope'] = 'mmseg'
+        return super().from_cfg(cfg)
+
+    # Processes and batch
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Start the process group, then all that mmengine sets up; decide how the batch is divided."""
+        if self.distributed and not is_distributed():
+            init_process_group(self.launcher, **env_cfg.get('dist_cfg', {}))
+        super().setup_env(env_cfg)
+        if isinstance(self._train_dataloader, dict):
+            self._train_dataloader, self.batch_plan = self._divide_batch(self._train_dataloader)
+        elif self._train_dataloader is not None:
+            self.batch_plan = BatchPlan(self.world_size, self._train_dataloader.batch_size, accumulation=1)
+
+    def _divide_batch(self, dataloader: dict) -> tuple[dict, BatchPlan]:
+        plan = plan_batch(dataloader, self.world_size, self.cfg.get('batch_per_gpu'))
+        dataloader = {key: value for key, value in dataloader.items() if key != 'global_batch_size'}
+        return {**dataloader, 'batch_size': plan.per_step}, plan
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
+        """Move the model to its device, and let processes share gradients where there are several."""
+        self.logger.info(describe_processes())
+        several, on_cuda = get_world_size() > 1, torch.cuda.is_available()
+        if model_wrapper_cfg is not None and several and on_cuda:
+            return super().wrap_model(model_wrapper_cfg, model)
+        model = model.to(get_device())
+        if not (several and on_cuda):
+            model = revert_sync_batchnorm(model)
+        elif self.cfg.get('sync_bn'):
+            model = convert_sync_batchnorm(model, self.cfg.sync_bn)
+        if not several:
+            return model
+        return MMDistributedDataParallel(
+            module=model,
+            # Buffers stay shared before each forward, torch's default: plain BN follows the first process's running
+            # statistics, the ones a checkpoint holds.
+            device_ids=[torch.cuda.current_device()] if on_cuda else None,
+            find_unused_parameters=self.cfg.get('find_unused_parameters', False),
+        )
+
+    # Data
+
+    def build_dataloader(
+        self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As mmengine's, after handing down ``data_root``."""
+        if isinstance(dataloader, dict):
+            dataloader = dict(dataloader)
+            if isinstance(dataloader['dataset'], dict):
+                dataloader['dataset'] = hand_down_data_root(dataloader['dataset'], self.cfg.get('data_root'))
+            if not dataloader.get('num_workers'):
+                dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """The training loop; ``by_epoch=False`` stands for ``type='IterBasedTrainLoop'``, as in mmengine."""
+        if isinstance(loop, dict) and 'type' not in loop and not loop.get('by_epoch', True):
+            loop = {
+                'type': 'IterBasedTrainLoop',
+                **{key: value for key, value in loop.items() if key != 'by_epoch'},
+            }
+        built = super().build_train_loop(loop)
+        if self.batch_plan.accumulation > 1 and not isinstance(built, IterBasedTrainLoop):
+            raise ValueError(
+                f'{type(built).__name__} cannot accumulate gradients ({self.batch_plan}): use IterBasedTrainLoop'
+            )
+        return built
+
+    def build_param_scheduler(self, scheduler: dict | list) -> list:
+        """The schedules; one that would begin after the last iteration (short trial runs) is left out."""
+        schedulers = list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
+        late = [s for s in schedulers if isinstance(s, dict) and _begins_after(s, self.max_iters)]
+        for cfg in late:
+            self.logger.warning(
+                f'{cfg["type"]} begins at iteration {cfg["begin"]}, after the end of this run: left out'
+            )
+        return super().build_param_scheduler([s for s in schedulers if s not in late])
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """The validation loop, mmseg's ``ValLoop`` by default."""
+        self._val_dataloader = _each_image_once(self._val_dataloader)
+        return super().build_val_loop({'type': 'ValLoop', **loop} if isinstance(loop, dict) else loop)
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """The test loop, mmseg's ``TestLoop`` by default."""
+        self._test_dataloader = _each_image_once(self._test_dataloader)
+        return super().build_test_loop({'type': 'TestLoop', **loop} if isinstance(loop, dict) else loop)
+
+    # Log
+
+    def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
+        """The visualizer, writing TensorBoard files as well if the config says ``tensorboard=True``."""
+        if self.cfg.get('tensorboard') and isinstance(visualizer, dict):
+            if importlib.util.find_spec('tensorboard') is None:
+                raise ModuleNotFoundError('tensorboard=True needs the package tensorboard: pip install tensorboard')
+            backends = [*(visualizer.get('vis_backends') or []), dict(type='TensorboardVisBackend')]
+            visualizer = {**visualizer, 'vis_backends': backends}
+        return super().build_visualizer(visualizer)
+
+    # Checkpoints
+
+    def load_or_resume(self) -> None:
+        """Do what ``resume`` and ``load_from`` say, once.
+
+        ``resume`` is False, a file, 'auto' (the work dir's newest checkpoint; without one, start anew), or True,
+        which as in mmengine means the file in ``load_from`` if there is one and 'auto' otherwise.
+        """
+        if self._has_loaded:
+            return
+        source = self._resume
+        if source is True:
+            source = self._load_from or 'auto'
+        if source == 'auto':
+            source = newest_checkpoint(self.work_dir)
+            if source is None:
+                self.logger.warning(f'nothing to resume in {self.work_dir}: training starts anew')
+        if source:
+            self.resume(source)
+        elif self._load_from is not None:
+            self.load_checkpoint(self._load_from)
+
+    def load_checkpoint(self, filename: str, map_location: str | torch.device = 'cpu') -> dict:
+        """Load a checkpoint's weights into the model, all of them or none.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no checkpoint, or does not fit the model; the message says what differs.
+        """
+        return self._load_weights(filename, map_location, self.cfg.get('ignore_mismatched_sizes', False))
+
+    def _load_weights(self, filename: str, map_location: str | torch.device, ignore_mismatched_sizes: bool) -> dict:
+        checkpoint = load_checkpoint_file(filename, map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        load_model_weights(
+            model, checkpoint['state_dict'], source=filename, ignore_mismatched_sizes=ignore_mismatched_sizes
+        )
+        self._has_loaded = True
+        return checkpoint
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | torch.device = 'cpu',
+    ) -> None:
+        """Go on where the run that wrote this checkpoint was.
+
+        Raises:
+            ValueError: the file holds weights but no training state.
+        """
+        checkpoint = self._load_weights(filename, map_location, ignore_mismatched_sizes=False)
+        needed = [
+            'meta',
+            'message_hub',
+            *['optimizer'] * resume_optimizer,
+            *['param_schedulers'] * resume_param_scheduler,
+        ]
+        missing = [key for key in needed if key not in checkpoint]
+        if missing:
+            raise ValueError(
+                f'{filename} holds weights but not the state of a training run (no {", ".join(missing)}), '
+                'so it cannot be resumed: to start a new run from these weights, write load_from instead'
+            )
+        meta = checkpoint['meta']
+        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        if meta.get('seed') not in (None, self.seed):
+            self.logger.warning(f'the seed of {filename}, {meta["seed"]}, is used instead of {self.seed}')
+            self._randomness_cfg.update(seed=meta['seed'])
+            self.set_randomness(**self._randomness_cfg)
+            self.train_loop.dataloader.sampler.seed = self.seed
+        load_message_hub_state(self.message_hub, checkpoint['message_hub'])
+        if resume_optimizer:
+            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        if resume_param_scheduler and self.param_schedulers is not None:
+            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+            for scheduler, state in zip(self.param_schedulers, checkpoint['param_schedulers'], strict=True):
+                scheduler.load_state_dict(state)
+        self.logger.info(f'resumed from {filename} after {self.iter} iterations')
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        by_epoch: bool = True,
+        backend_args: None = None,
+    ) -> None:
+        """Write a checkpoint of tensors and plain data into a local folder, completely or not at all.
+
+        Args:
+            out_dir: the folder.
+            filename: the file's name in it.
+            file_client_args: must be None: only local folders are written to.
+            save_optimizer: include the optimizer's state.
+            save_param_scheduler: include the schedulers' state.
+            meta: facts to add, or to put in the place of those about epoch and iteration.
+            by_epoch: whether an epoch has just ended (its number is not yet counted), or an iteration.
+            backend_args: must be None, as ``file_client_args``.
+        """
+        if file_client_args is not None or backend_args is not None:
+            raise ValueError(
+                'checkpoints are written to local folders only: leave out file_client_args and backend_args'
+            )
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        facts = dict(
+            epoch=self.epoch + int(by_epoch),
+            iter=self.iter + int(not by_epoch),
+            cfg=self.cfg.pretty_text,
+            seed=self.seed,
+            experiment_name=self.experiment_name,
+            time=time.strftime('%Y%m%d_%H%M%S'),
+            mmengine_version=mmengine.__version__,
+            lrformer_version=__version__,
+            dataset_meta=getattr(self.train_dataloader.dataset, 'metainfo', None),
+        )
+        checkpoint = dict(
+            meta={**facts, **(meta or {})},
+            state_dict=model.state_dict(),
+            message_hub=message_hub_state(self.message_hub),
+        )
+        if save_optimizer:
+            checkpoint['optimizer'] = self.optim_wrapper.state_dict()
+        if save_param_scheduler:
+            checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
+        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        with atomic_write(os.path.join(out_dir, filename)) as file:
+            torch.save(to_plain(checkpoint), file)
+
+    def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
+        """One optimizer in one wrapper, built from its config."""
+        if not isinstance(optim_wrapper, OptimWrapper) and 'optimizer' not in optim_wrapper:
+            raise ValueError(f'optim_wrapper must state its optimizer, it states {", ".join(optim_wrapper)}')
+        return super().build_optim_wrapper(optim_wrapper)
+
+
+def newest_checkpoint(work_dir: str) -> str | None:
+    """The checkpoint that a work dir's ``last_checkpoint`` names, also after a move of the folder; None without."""
+    try:
+        with open(os.path.join(work_dir, 'last_checkpoint')) as file:
+            named = file.read().strip()
+    except FileNotFoundError:
+        return None
+    moved = os.path.join(work_dir, os.path.basename(named))
+    return next((path for path in (named, moved) if os.path.isfile(path)), None)
+
+
+def _begins_after(scheduler: dict, max_iters: int) -> bool:
+    return not scheduler.get('by_epoch', True) and scheduler.get('begin', 0) >= max_iters
+
+
+def _each_image_once(dataloader: DataLoader | dict | None) -> DataLoader | dict | None:
+    """mmengine's sampler repeats images until all processes have equally many; metrics must not count them so."""
+    if not isinstance(dataloader, (dict, Config)):
+        return dataloader
+    sampler = dataloader.get('sampler')
+    if not isinstance(sampler, dict) or sampler.get('type') != 'DefaultSampler':
+        return dataloader
+    return {**dataloader, 'sampler': {**sampler, 'round_up': False}}

@@ -1,0 +1,125 @@
+"""The smallest model, data and metric that a runner can work with."""
+
+import uuid
+from dataclasses import dataclass, replace
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from torch import nn
+from torch.utils.data import Dataset
+
+from mmseg.registry import DATASETS, METRICS, MODELS
+
+
+@dataclass
+class ToySample:
+    """What is known of an image."""
+
+    index: int
+    target: torch.Tensor
+    prediction: torch.Tensor | None = None
+
+
+@DATASETS.register_module()
+class ToyDataset(Dataset):
+    """Sample i is a fixed random 3x8x8 image with a target; which samples were loaded is on record."""
+
+    metainfo = dict(classes=('a', 'b'), palette=[[0, 0, 0], [255, 255, 255]])
+
+    def __init__(self, length: int = 10, data_root: str | None = None) -> None:
+        generator = torch.Generator().manual_seed(1)
+        self.images = torch.randn(length, 3, 8, 8, generator=generator)
+        self.data_root = data_root
+        self.loaded = []
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict:
+        self.loaded.append(index)
+        return dict(inputs=self.images[index], data_samples=ToySample(index, self.images[index].mean()))
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """A convolution (and batch norm) whose mean is to match the target."""
+
+    def __init__(self, norm: str | None = None, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        norms = {None: nn.Identity, 'BN': nn.BatchNorm2d, 'SyncBN': nn.SyncBatchNorm}
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), norms[norm](4))
+        self.decode_head = nn.Conv2d(4, 1, 1)
+
+    def init_weights(self) -> None:
+        """The same start in every run and process."""
+        generator = torch.Generator().manual_seed(2)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.3, generator=generator)
+
+    def forward(self, inputs: list, data_samples: list, mode: str = 'loss'):
+        device = self.decode_head.weight.device
+        output = self.decode_head(self.backbone(torch.stack(inputs).to(device))).mean((1, 2, 3))
+        if mode == 'predict':
+            return [replace(s, prediction=value) for s, value in zip(data_samples, output, strict=True)]
+        target = torch.stack([sample.target for sample in data_samples]).to(device)
+        return dict(loss=(output - target).square().mean())
+
+
+@METRICS.register_module()
+class SeenMetric(BaseMetric):
+    """Counts how often each sample was predicted."""
+
+    def process(self, data_batch: dict, data_samples: list) -> None:
+        self.results.extend(sample.index for sample in data_samples)
+
+    def evaluate(self, size: int) -> dict:
+        counts = torch.zeros(size, dtype=torch.long)
+        for index in self.results:
+            counts[index] += 1
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(counts)
+        self.results.clear()
+        return dict(mIoU=float(counts.float().mean()), most=int(counts.max()), least=int(counts.min()))
+
+    def compute_metrics(self, results: list) -> dict:
+        raise NotImplementedError('evaluate does it all')
+
+
+def toy_config(work_dir, **changes) -> dict:
+    """A whole config for a few iterations; ``changes`` replace its top-level keys."""
+    loader = dict(
+        batch_size=2,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(type='ToyDataset', length=5),
+    )
+    cfg = dict(
+        default_scope='mmseg',
+        work_dir=str(work_dir),
+        experiment_name=uuid.uuid4().hex,  # mmengine names a run's log and history by the second
+        model=dict(type='ToyModel'),
+        train_dataloader=dict(
+            global_batch_size=4,
+            num_workers=0,
+            sampler=dict(type='InfiniteSampler', shuffle=True),
+            dataset=dict(type='ToyDataset', length=10),
+        ),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=6, val_interval=3),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
+        param_scheduler=[dict(type='PolyLR', power=1.0, by_epoch=False)],
+        val_dataloader=loader,
+        val_cfg=dict(type='ValLoop'),
+        val_evaluator=dict(type='SeenMetric'),
+        test_dataloader=loader,
+        test_cfg=dict(type='TestLoop'),
+        test_evaluator=dict(type='SeenMetric'),
+        default_hooks=dict(
+            logger=dict(type='LoggerHook', interval=1),
+            checkpoint=dict(type='CheckpointHook', save_best='mIoU'),
+            progress=dict(type='EvalProgressHook'),
+        ),
+        log_processor=dict(by_epoch=False, window_size=1),
+        randomness=dict(seed=3),
+    )
+    return {**cfg, **changes}

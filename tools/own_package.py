@@ -1,0 +1,19 @@
+"""Makes sure that ``import mmseg`` means this project: mmsegmentation's package has the same name."""
+
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def require_own_mmseg() -> None:
+    """End the program, saying what to do, if ``mmseg`` is missing or is another project's."""
+    spec = importlib.util.find_spec('mmseg')
+    if spec is None:
+        raise SystemExit(f'the package mmseg is not installed: run  pip install -e "{ROOT}"')
+    found = Path(spec.origin) if spec.origin else None
+    if found is None or not (found.parent / 'models' / 'backbones' / 'lrformer.py').is_file():
+        raise SystemExit(
+            f"the package mmseg that Python finds, {found}, is not LRFormer's but another distribution's: "
+            f'run  pip uninstall mmsegmentation  and then  pip install -e "{ROOT}"'
+        )

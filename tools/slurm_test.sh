@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Test a checkpoint as a slurm job. From the environment: GPUS (all together), GPUS_PER_NODE, CPUS_PER_TASK, SRUN_ARGS, PYTHON.
+set -euo pipefail
+
+if (($# < 4)); then
+    echo "usage: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...] \
+bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]" >&2
+    exit 2
+fi
+source "$(dirname "${BASH_SOURCE[0]}")/slurm_common.sh"
+submit "$1" "$2" test.py "${@:3}"
