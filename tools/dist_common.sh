@@ -21,6 +21,9 @@ launch() {
     fi
     export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
+    if ((processes == 1 && ${NNODES:-1} == 1)); then # nobody to meet: spare the launcher's start and its traceback
+        exec "${PYTHON:-python}" "$root/tools/$script" "$@"
+    fi
     local meet
     if ((${NNODES:-1} > 1)); then
         meet=(--nnodes "$NNODES" --node-rank "${NODE_RANK:-0}"
