@@ -73,12 +73,12 @@ class ImageScores:
         pixels = max(self.input_size[0] * self.input_size[1], self.image_size[0] * self.image_size[1])
         best = labels = None
         for part in classes.split(max(1, chunk // pixels)):
-            for index, scores in zip(part.tolist(), self.at_image_size(part), strict=True):
-                if best is None:
-                    best, labels = scores, torch.full(scores.shape, index, device=scores.device)
-                else:
-                    labels.masked_fill_(scores > best, index)
-                    best = torch.maximum(best, scores)
+            highest, index = self.at_image_size(part).max(dim=0)
+            if best is None:
+                best, labels = highest, part[index]
+            else:
+                better = highest > best
+                best, labels = torch.where(better, highest, best), torch.where(better, part[index], labels)
         return labels
 
     def candidates(self) -> Tensor:
