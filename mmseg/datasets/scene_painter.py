@@ -126,9 +126,7 @@ SILL = _box(-2.12, 2.1, 0.3, 0.52)
 SHINE = _figure((-2.0, 0.84), (1.85, 0.84), (1.7, 0.94), (-1.9, 0.94))
 FRONT_LAMP, BACK_LAMP = _box(1.85, 2.12, 0.64, 0.82), _box(-2.12, -1.85, 0.64, 0.82)
 # A car from the front or the back.
-FACE = _figure(
-    (-0.95, 0.3), (0.95, 0.3), (1, 0.85), (0.85, 1), (0.65, 1.55), (-0.65, 1.55), (-0.85, 1), (-1, 0.85)
-)
+FACE = _figure((-0.95, 0.3), (0.95, 0.3), (1, 0.85), (0.85, 1), (0.65, 1.55), (-0.65, 1.55), (-0.85, 1), (-1, 0.85))
 FACE_GLASS = _figure((-0.74, 1.02), (0.74, 1.02), (0.56, 1.44), (-0.56, 1.44))
 FACE_WHEELS = np.stack((_box(-0.9, -0.6, 0, 0.4), _box(0.6, 0.9, 0, 0.4)))
 FACE_LAMPS = np.stack((_box(-0.92, -0.55, 0.65, 0.85), _box(0.55, 0.92, 0.65, 0.85)))
@@ -147,9 +145,7 @@ POST = _box(-0.12, 0.12, -0.4, 0.4)
 LAMP_WHITE, LAMP_RED, DARK, STEEL = (
     np.array(c) for c in ((250, 240, 190), (205, 30, 30), (26, 26, 30), (142, 144, 148))
 )
-RED, BLUE, WHITE, YELLOW = (
-    np.array(c) for c in ((206, 26, 34), (24, 84, 190), (240, 240, 236), (248, 200, 30))
-)
+RED, BLUE, WHITE, YELLOW = (np.array(c) for c in ((206, 26, 34), (24, 84, 190), (240, 240, 236), (248, 200, 30)))
 
 
 def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -220,9 +216,7 @@ class _Painter:
 
     def pixels(self, x, p, up):
         """Where points of the street lie in the picture: int32, ... x 2."""
-        points = (self.vanishing_x + p * x + self.bend / p) + 1j * (
-            self.horizon + p * (self.camera_height - up)
-        )
+        points = (self.vanishing_x + p * x + self.bend / p) + 1j * (self.horizon + p * (self.camera_height - up))
         return self.rounded((points - self.centre) * self.turn + self.centre)
 
     @staticmethod
@@ -405,9 +399,7 @@ class _Painter:
         """A wall from (x[0], p[0]) to (x[1], p[1]) with rows of windows."""
         colour, window, storey, bay = style
         near = max(p)
-        outline = self.pixels(
-            np.array((*x, *x[::-1])), np.array((*p, *p[::-1])), np.array((0, 0, height, height))
-        )
+        outline = self.pixels(np.array((*x, *x[::-1])), np.array((*p, *p[::-1])), np.array((0, 0, height, height)))
         self.fill(outline, colour * light, BUILDING, near)
         # Distance grows evenly along a wall, not nearness; 90 metres per 1 / p is a guess that looks right.
         length = math.hypot(x[1] - x[0], (1 / p[1] - 1 / p[0]) * 90 * self.unit)
@@ -437,9 +429,7 @@ class _Painter:
         place = self.stand(x, p)
         colour = self.pick(LEAVES, 12)
         half = max(0.06 * height, 1.6 * self.unit / p)
-        self.shape(
-            place, _box(-half, half, 0, 0.6 * height), np.array((92, 70, 52)) * self.uniform(0.6, 1.4), TREE
-        )
+        self.shape(place, _box(-half, half, 0, 0.6 * height), np.array((92, 70, 52)) * self.uniform(0.6, 1.4), TREE)
         blobs = 9 if p > 7 * self.unit else 5
         crown = self.uniform(0.24, 0.34) * height
         angle, reach, radius = self.rng.random((3, blobs))
@@ -561,9 +551,7 @@ class _Painter:
         exposure = self.uniform(0.55, 1.2)
         gains = [exposure * (1 - warmth), exposure * (1 + green), exposure * (1 + warmth)]
         photo = cv2.cvtColor(self.canvas, cv2.COLOR_RGBA2BGR)
-        photo = cv2.multiply(
-            photo, cv2.merge([texture * np.float32(gain) for gain in gains]), dtype=cv2.CV_8U
-        )
+        photo = cv2.multiply(photo, cv2.merge([texture * np.float32(gain) for gain in gains]), dtype=cv2.CV_8U)
         if self.chance() < 0.6:
             photo = cv2.GaussianBlur(photo, (3, 3), self.uniform(0.4, 0.9))
         # The difference of two even distributions is near enough to normal noise; its deviation is 104.

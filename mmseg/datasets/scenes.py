@@ -69,17 +69,13 @@ class SceneDataset(BaseDataset):
             raise ValueError(f'SceneDataset: num_scenes={num_scenes} must be at least 1')
         size = tuple(size) if isinstance(size, Sequence) else (size, size)
         if len(size) != 2 or not all(isinstance(side, int) and side >= MIN_SIZE for side in size):
-            raise ValueError(
-                f'SceneDataset: size={size} must be (height, width), whole numbers from {MIN_SIZE} up'
-            )
+            raise ValueError(f'SceneDataset: size={size} must be (height, width), whole numbers from {MIN_SIZE} up')
         if not 0 <= seed < 2**32:
             raise ValueError(f'SceneDataset: seed={seed} must lie in 0 <= seed < 2**32')
         if split not in STREAMS:
             raise ValueError(f'SceneDataset: split={split!r} is none of {", ".join(map(repr, STREAMS))}')
         if 0 <= ignore_index < len(CLASSES):
-            raise ValueError(
-                f"SceneDataset: ignore_index={ignore_index} is the class '{CLASSES[ignore_index]}'"
-            )
+            raise ValueError(f"SceneDataset: ignore_index={ignore_index} is the class '{CLASSES[ignore_index]}'")
         for key in ('classes', 'palette'):
             if metainfo and key in metainfo and len(metainfo[key]) != len(CLASSES):
                 raise ValueError(

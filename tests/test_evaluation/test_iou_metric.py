@@ -44,9 +44,7 @@ def random_images(seed, count, classes):
         shape = tuple(rng.integers(1, 12, 2))
         label = rng.integers(0, classes, shape)
         label[rng.random(shape) < 0.2] = 255
-        pred = np.where(
-            rng.random(shape) < 0.6, np.minimum(label, classes - 1), rng.integers(0, classes, shape)
-        )
+        pred = np.where(rng.random(shape) < 0.6, np.minimum(label, classes - 1), rng.integers(0, classes, shape))
         images.append((pred, label))
     return images
 

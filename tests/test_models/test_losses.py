@@ -74,9 +74,7 @@ def test_class_weight(batch, tmp_path):
     losses = pixel_losses(scores, labels) * table
     loss = CrossEntropyLoss(class_weight=weights, avg_non_ignore=True)(scores, labels)
     assert loss.item() == pytest.approx(losses.sum().item() / table.sum().item())
-    assert loss.item() == pytest.approx(
-        F.cross_entropy(scores, labels, torch.tensor(weights), ignore_index=255).item()
-    )
+    assert loss.item() == pytest.approx(F.cross_entropy(scores, labels, torch.tensor(weights), ignore_index=255).item())
     # Weights of one change nothing, in either way of averaging.
     for avg_non_ignore in (False, True):
         plain = CrossEntropyLoss(avg_non_ignore=avg_non_ignore)(scores, labels)
@@ -94,9 +92,7 @@ def test_class_weight(batch, tmp_path):
 @pytest.mark.parametrize('use_sigmoid', [False, True])
 @pytest.mark.parametrize('avg_non_ignore', [False, True])
 @pytest.mark.parametrize('class_weight', [None, [1.0, 2.0, 3.0, 4.0, 5.0]])
-def test_only_ignored_pixels_give_zero_loss_and_zero_gradients(
-    batch, use_sigmoid, avg_non_ignore, class_weight
-):
+def test_only_ignored_pixels_give_zero_loss_and_zero_gradients(batch, use_sigmoid, avg_non_ignore, class_weight):
     scores, labels = batch
     scores.requires_grad_()
     loss = CrossEntropyLoss(use_sigmoid=use_sigmoid, avg_non_ignore=avg_non_ignore, class_weight=class_weight)
@@ -129,9 +125,7 @@ def test_sigmoid(batch):
     class_weight = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.0])
     positive = -(class_weight.view(1, -1, 1, 1) * target * shares.log() + (1 - target) * (1 - shares).log())
     weight = torch.rand(labels.shape)
-    value = CrossEntropyLoss(use_sigmoid=True, class_weight=class_weight.tolist())(
-        scores, labels, weight=weight
-    )
+    value = CrossEntropyLoss(use_sigmoid=True, class_weight=class_weight.tolist())(scores, labels, weight=weight)
     assert value.item() == pytest.approx((positive * valid * weight[:, None]).mean().item(), rel=1e-5)
 
 

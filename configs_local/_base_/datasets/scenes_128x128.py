@@ -18,9 +18,7 @@ train_pipeline = [
 test_pipeline = [dict(type='PackSegInputs')]
 
 scenes = dict(type='SceneDataset', size=crop_size)
-train_dataloader = dict(
-    num_workers=2, dataset=dict(**scenes, split='train', num_scenes=16000, pipeline=train_pipeline)
-)
+train_dataloader = dict(num_workers=2, dataset=dict(**scenes, split='train', num_scenes=16000, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=10,
     num_workers=2,

@@ -191,9 +191,7 @@ class IoUMetric(BaseMetric):
             self._reset()
             return {}
         classes = len(self.classes)
-        matrix = (
-            torch.zeros(classes, classes, dtype=torch.int64) if self._matrix is None else self._matrix.cpu()
-        )
+        matrix = torch.zeros(classes, classes, dtype=torch.int64) if self._matrix is None else self._matrix.cpu()
         if self._repeats_last(size):
             matrix = matrix - self._last.cpu()
         all_reduce(matrix)
@@ -240,9 +238,7 @@ class IoUMetric(BaseMetric):
 
     def _write(self, pred: Tensor, sample: dict) -> None:
         if not sample.get('img_path'):
-            raise ValueError(
-                'output_dir names predictions by their images: keep img_path in PackSegInputs(meta_keys)'
-            )
+            raise ValueError('output_dir names predictions by their images: keep img_path in PackSegInputs(meta_keys)')
         image = Path(sample['img_path'])
         folders = image.parts[:-1][-self.keep_folders :] if self.keep_folders else ()
         name = str(Path(*folders, f'{image.stem}.png'))

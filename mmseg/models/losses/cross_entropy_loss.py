@@ -163,8 +163,7 @@ class CrossEntropyLoss(nn.Module):
             return None
         if len(self.class_weight) != cls_score.shape[1]:
             raise ValueError(
-                f'class_weight has {len(self.class_weight)} numbers for {cls_score.shape[1]} classes; '
-                'give one each'
+                f'class_weight has {len(self.class_weight)} numbers for {cls_score.shape[1]} classes; give one each'
             )
         return cls_score.new_tensor(self.class_weight)
 
