@@ -5,6 +5,7 @@ unpickler, which refuses every class but tensors and plain containers, plus the 
 mmengine's training state carries (:func:`_allowed_classes`).
 """
 
+import codecs
 import logging
 import os
 import pickle
@@ -116,6 +117,7 @@ def _allowed_classes() -> list:
         *(HistoryBuffer, np.ndarray, np.dtype),
         *(type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', 'b1')),
         *(_named(_statistics_method, module, 'getattr') for module in ('builtins', '__builtin__')),
+        _named(codecs.encode, '_codecs', 'encode'),  # how pickle writes the bytes of an array; torch 2.4 lacks it
         # NumPy 2 moved these two; files name the place of the NumPy that wrote them.
         *(_named(reconstruct, f'numpy.{core}.multiarray', '_reconstruct') for core in ('core', '_core')),
         *(_named(scalar, f'numpy.{core}.multiarray', 'scalar') for core in ('core', '_core')),

@@ -83,6 +83,7 @@ def measure(runner: SegRunner, rounds: int) -> None:
     batches = [model.data_preprocessor(batch)['inputs'] for batch in loop.dataloader]
     inputs = [image if image.dim() == 4 else image[None] for batch in batches for image in _as_list(batch)]
     images = len(loop.dataloader.dataset)
+    runner.call_hook('before_run')
 
     def network() -> None:
         with torch.no_grad():
@@ -99,7 +100,7 @@ def measure(runner: SegRunner, rounds: int) -> None:
 
     kinds = dict(network=network, test_loop=test_loop, unstreamed=unstreamed)
     seconds, memory = {name: [] for name in kinds}, {}
-    for turn in range(rounds + 1):  # the first one warms up, and shows the memory
+    for turn in range(rounds + 1):  # the first one warms up
         for name, run in kinds.items():
             with PeakMemory() as peak:
                 start = time.perf_counter()
@@ -107,10 +108,9 @@ def measure(runner: SegRunner, rounds: int) -> None:
                 if torch.cuda.is_available():
                     torch.cuda.synchronize()
                 elapsed = time.perf_counter() - start
+            memory[name] = peak.mib
             if turn:
                 seconds[name].append(elapsed / images)
-            else:
-                memory[name] = peak.mib
     report(seconds, memory, f'{images} images, {rounds} rounds, {torch.get_num_threads()} threads')
 
 
