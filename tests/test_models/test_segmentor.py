@@ -183,6 +183,7 @@ class TestConfiguration:
             (dict(mod='whole'), "does not know.*'mod'"),
             (dict(mode='tiles'), "'tiles' is not"),
             (dict(mode='slide', crop_size=(64, 64)), 'needs crop_size=.*and stride='),
+            (dict(mode='slide', crop_size=(64, 64), stride=(64, 65)), 'leaves gaps'),
         ],
     )
     def test_wrong_test_cfg(self, test_cfg, message):

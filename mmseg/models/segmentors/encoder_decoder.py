@@ -177,4 +177,9 @@ def _check_test_cfg(test_cfg: dict | None) -> dict:
         raise ValueError(
             "EncoderDecoder: test_cfg.mode='slide' needs crop_size=(height, width) and stride=(height, width)"
         )
+    if cfg['mode'] == 'slide' and any(step > side for step, side in zip(cfg['stride'], cfg['crop_size'], strict=True)):
+        raise ValueError(
+            f'EncoderDecoder: test_cfg.stride={cfg["stride"]} leaves gaps between windows of '
+            f'crop_size={cfg["crop_size"]}; make it at most the window'
+        )
     return cfg

@@ -49,8 +49,8 @@ class ImageScores:
         flip: str | None = None,
         align_corners: bool = False,
     ) -> None:
-        # Contiguous, since PyTorch resizes other layouts with other kernels.
-        self.windows = [window._replace(scores=window.scores.contiguous()) for window in windows]
+        # Contiguous, since PyTorch resizes other layouts with other kernels; float32 after mixed precision.
+        self.windows = [window._replace(scores=window.scores.float().contiguous()) for window in windows]
         self.input_size, self.image_size = tuple(input_size), tuple(image_size)
         self.padding = padding
         self.flip_dims = {None: (), 'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}[flip]
