@@ -368,9 +368,11 @@ class LRFormer(BaseModule):
         theirs, ours = widths(state_dict), widths(self.state_dict(prefix=prefix))
         if not theirs or theirs == ours:
             return None
-        name = next((f"variant '{key}'" for key, v in VARIANTS.items() if v.embed_dims == theirs), 'no known variant')
-        mine = f"variant '{self.variant}'" if self.variant else 'no named variant'
-        return f'the file holds {name} (widths {theirs}), the model is {mine} (widths {ours})'
+        named = next((key for key, variant in VARIANTS.items() if variant.embed_dims == theirs), None)
+        file = f"variant '{named}'" if named else 'no known variant'
+        fix = f"; write variant='{named}' in the config, or take another file" if named else ''
+        model = f"variant '{self.variant}'" if self.variant else 'no named variant'
+        return f'the file holds {file} (widths {theirs}), the model is {model} (widths {ours}){fix}'
 
 
 def _resolve_sizes(variant: str | None, explicit: dict) -> Variant:
