@@ -1,7 +1,9 @@
 """What the command-line tools do: read a config, apply the flags, train or test."""
 
+import atexit
 import difflib
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -88,6 +90,7 @@ def train(
         facts = runner.message_hub.runtime_info
         runner.load_checkpoint(facts.get('best_ckpt') or facts['last_ckpt'])
         runner.test()
+    runner.visualizer.close()
     return runner
 
 
@@ -134,13 +137,24 @@ def test(
             out_dir=show_dir,
         )
         cfg.setdefault('default_hooks', {})['visualization'] = drawing
-    return SegRunner.from_cfg(cfg).test()
+    runner = SegRunner.from_cfg(cfg)
+    metrics = runner.test()
+    runner.visualizer.close()
+    return metrics
 
 
 def leave_process_group() -> None:
-    """End the connection to the other processes, at the end of a run that went well."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    """End a program that went well; of several processes, all together."""
+    if not torch.distributed.is_initialized():
+        return
+    barrier()
+    torch.distributed.destroy_process_group()
+    # With torch 2.11 a process was seen to abort while Python took down what was left of gloo's threads, and torchrun
+    # then called a finished job failed. So do by hand what Python does at the end, and skip the rest.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _require_checkpoint(path: str) -> None:
