@@ -149,8 +149,8 @@ def leave_process_group() -> None:
         return
     barrier()
     torch.distributed.destroy_process_group()
-    # With torch 2.11 a process was seen to abort while Python took down what was left of gloo's threads, and torchrun
-    # then called a finished job failed. So do by hand what Python does at the end, and skip the rest.
+    # Once, with torch 2.11, a process aborted after its work was done ("terminate called without an active exception",
+    # cause unknown), and torchrun called the finished job failed. So run the exit handlers, and skip what comes after.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,8 +7,7 @@ drifts. "Network" runs the model on inputs that are already prepared; "test loop
 loading, the network, labels at each image's size, the metric; "unstreamed" is the test loop with whole maps of
 scores in place of streamed ones. Any folder of images serves, e.g. with
     --cfg-options data_root=DIR test_dataloader.dataset.data_prefix.img_path=images/test ...
-Times do not depend on the weights being trained, but streaming skips classes that are nowhere likely, so that a
-trained checkpoint (--checkpoint) is faster still.
+Streaming skips classes that are nowhere likely, so its time depends on the weights: --checkpoint takes trained ones.
 """
 
 import argparse
