@@ -220,7 +220,7 @@ class TestPretrained:
             LRFormer('t', init_cfg=init_cfg).init_weights()
 
     def test_another_variant_is_named(self, tmp_path):
-        with pytest.raises(ValueError, match="the file holds variant 't'.*the model is variant 'n'"):
+        with pytest.raises(ValueError, match="the file holds variant 't'.*the model is variant 'n'.*write variant='t'"):
             LRFormer('n', init_cfg=self.save(tmp_path / 'imagenet.pth')).init_weights()
 
     def test_a_whole_segmentor_is_refused(self, tmp_path):
