@@ -2,7 +2,9 @@
 
 ``data/published_entries.json.gz`` lists name and shape of every entry of the published checkpoints.
 ``data/lrformer-t_outputs.npz`` holds what the published implementation of LRFormer-T computes with
-:func:`formula_weights`: the scores, and every fourth channel of the four stages.
+:func:`formula_weights`: the scores, and every fourth channel of the four stages. ``data/lrformer-t-plus_outputs.npz``
+is the same of LRFormer-T+: every 16th channel of the mask features, class logits of every fourth query and mask
+logits of every tenth one after 0, 1 and 9 decoder layers, and the scores of every tenth class at every fourth pixel.
 """
 
 import gzip

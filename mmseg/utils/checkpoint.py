@@ -193,8 +193,10 @@ def _explain(model: nn.Module, weights: dict, differences: _Differences, mismatc
     reason = None
     if mismatched and all(map(_is_classifier, mismatched)) and not differences.missing and not differences.unused:
         name = mismatched[0]
+        beside = 1 if '.cls_embed.' in name else 0  # "no object" has a row too
+        theirs, ours = len(weights[name]) - beside, len(model.state_dict()[name]) - beside
         reason = (
-            f'the file has {len(weights[name])} classes, the model {len(model.state_dict()[name])}: set '
+            f'the file has {theirs} classes, the model {ours}: set '
             'decode_head.num_classes to that of the file, or '
             'ignore_mismatched_sizes=True to keep the rest and train a new classifier'
         )

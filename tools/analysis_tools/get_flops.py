@@ -3,7 +3,8 @@
     python tools/analysis_tools/get_flops.py configs_local/lrformer/lrformer-t-160k_ade20k.py --shape 512 512
 
 One multiply-add counts as one, as in papers. Convolutions and matrix products count, attention's and
-einsum's included; norms, activations, pooling and resizing do not.
+einsum's included, and the samples of deformable attention, at one for each of the four cells that a sample reads;
+norms, activations, pooling and resizing do not.
 """
 
 import argparse
@@ -19,10 +20,23 @@ from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 
 
+def embedding_bag_flops(table, row, *args, out_val, **kwargs) -> int:
+    """Two operations for each row that is read, and each of its channels."""
+    return 2 * row.numel() * table.shape[1]
+
+
+embedding_bag_flops._get_raw = True  # tensors, not their shapes
+SAMPLING = {
+    torch.ops.aten._embedding_bag: embedding_bag_flops,
+    torch.ops.aten._embedding_bag_forward_only: embedding_bag_flops,
+}
+
+
 def count(model: nn.Module, shape: tuple[int, int]) -> dict[str, float]:
     """Multiply-adds by module name ('' is the whole model) for one image of H x W, on any device."""
-    counter = FlopCounterMode(display=False, depth=None)
+    counter = FlopCounterMode(display=False, depth=None, custom_mapping=SAMPLING)
     device = next(model.parameters()).device
+    model.requires_grad_(False)  # torch's counter trips over parameters that modules pass on
     with counter, torch.no_grad():
         model(torch.zeros(1, 3, *shape, device=device), mode='tensor')
     root = type(model).__name__

@@ -3,6 +3,7 @@
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
+from timm.layers import LayerScale, LayerScale2d
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -25,12 +26,13 @@ class SegOptimWrapperConstructor:
             - ``decay_mult``: weight decay multipliers by module path, likewise; they go before those by kind.
             - ``norm_decay_mult``: for everything in normalisation layers.
             - ``embed_decay_mult``: for ``nn.Embedding``.
+            - ``layer_scale_decay_mult``: for timm's layer scales.
 
     Raises:
         KeyError: an unknown key, or a path under which the model has no parameter.
     """
 
-    KEYS = ('lr_mult', 'decay_mult', 'norm_decay_mult', 'embed_decay_mult')
+    KEYS = ('lr_mult', 'decay_mult', 'norm_decay_mult', 'embed_decay_mult', 'layer_scale_decay_mult')
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         self.wrapper_cfg = dict(optim_wrapper_cfg)
@@ -50,6 +52,7 @@ class SegOptimWrapperConstructor:
         self.kinds = [
             (NORMS, rules.get('norm_decay_mult', 1.0)),
             (nn.Embedding, rules.get('embed_decay_mult', 1.0)),
+            ((LayerScale, LayerScale2d), rules.get('layer_scale_decay_mult', 1.0)),
         ]
 
     def __call__(self, model: nn.Module) -> OptimWrapper:

@@ -89,18 +89,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
     @classmethod
     def follow_backbone(cls, cfg: dict, backbone: nn.Module) -> dict:
         """Returns ``cfg`` with ``in_channels`` taken from the backbone's ``out_channels`` where it is left out."""
-        if 'in_channels' in cfg or not hasattr(backbone, 'out_channels'):
-            return cfg
-        in_index = cfg.get('in_index', cls.IN_INDEX)
-        indices = [in_index] if isinstance(in_index, int) else in_index
-        count = len(backbone.out_channels)
-        if any(not -count <= i < count for i in indices):
-            raise ValueError(
-                f'{cls.__name__}: in_index={in_index}, but the backbone gives {count} maps; correct in_index, '
-                "or the backbone's out_indices"
-            )
-        channels = [backbone.out_channels[i] for i in indices]
-        return {**cfg, 'in_channels': channels[0] if isinstance(in_index, int) else channels}
+        return with_in_channels(cls, cfg, backbone)
 
     @abstractmethod
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -117,7 +106,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         return resize(self.forward(inputs), size=size[:2], align_corners=self.align_corners)
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict:
-        label = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples]).squeeze(1)  # B x H x W
+        label = stack_labels(batch_data_samples)
         seg_logits = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners)
         losses = {}
         for loss in self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]:
@@ -139,3 +128,24 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         """Concatenates maps at the size of the first."""
         size = maps[0].shape[-2:]
         return torch.cat([resize(x, size=size, align_corners=self.align_corners) for x in maps], dim=1)
+
+
+def with_in_channels(head: type, cfg: dict, backbone: nn.Module) -> dict:
+    """Returns a head's ``cfg`` with ``in_channels`` of the backbone's maps at ``in_index``, where it is left out."""
+    if 'in_channels' in cfg or not hasattr(backbone, 'out_channels'):
+        return cfg
+    in_index = cfg.get('in_index', head.IN_INDEX)
+    indices = [in_index] if isinstance(in_index, int) else in_index
+    count = len(backbone.out_channels)
+    if any(not -count <= i < count for i in indices):
+        raise ValueError(
+            f'{head.__name__}: in_index={in_index}, but the backbone gives {count} maps; correct in_index, '
+            "or the backbone's out_indices"
+        )
+    channels = [backbone.out_channels[i] for i in indices]
+    return {**cfg, 'in_channels': channels[0] if isinstance(in_index, int) else channels}
+
+
+def stack_labels(batch_data_samples: Sequence[SegDataSample]) -> Tensor:
+    """The annotations of a batch, B x H x W."""
+    return torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples]).squeeze(1)

@@ -1,10 +1,12 @@
 from .accuracy import Accuracy, accuracy
 from .cross_entropy_loss import CrossEntropyLoss, binary_cross_entropy, cross_entropy
+from .mask2former_loss import Mask2FormerLoss
 from .utils import reduce_loss, weight_reduce_loss, weighted_loss
 
 __all__ = [
     'Accuracy',
     'CrossEntropyLoss',
+    'Mask2FormerLoss',
     'accuracy',
     'binary_cross_entropy',
     'cross_entropy',

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from .scores import ImageScores, Window
+from .scores import ImageScores, MaskScores, Window
 
 
 @MODELS.register_module()
@@ -19,7 +19,7 @@ class EncoderDecoder(BaseModel):
 
     ``model(inputs, data_samples, mode)`` takes float B x 3 x H x W and returns, by mode, 'loss': the
     losses by name, 'predict': the data samples with ``pred_sem_seg`` at each image's own size,
-    'tensor': the head's scores. ``predict`` also takes a list of images of different sizes.
+    'tensor': what the head's ``forward`` returns. ``predict`` also takes a list of images of different sizes.
 
     Args:
         backbone, neck, decode_head: configs. The head's ``in_channels`` follow from the backbone
@@ -118,10 +118,12 @@ class EncoderDecoder(BaseModel):
         samples = iter(data_samples)
         for batch in batches:
             windows = self.slide(batch) if self.test_cfg['mode'] == 'slide' else self.whole(batch)
+            of_masks = isinstance(windows[0].scores, tuple)
             for i in range(len(batch)):
                 meta = next(samples).metainfo
-                yield ImageScores(
-                    [window._replace(scores=window.scores[i]) for window in windows],
+                parts = [tuple(part[i] for part in w.scores) if of_masks else w.scores[i] for w in windows]
+                yield (MaskScores if of_masks else ImageScores)(
+                    [window._replace(scores=part) for window, part in zip(windows, parts, strict=True)],
                     input_size=batch.shape[-2:],
                     image_size=meta['ori_shape'][:2],
                     padding=meta.get('padding_size', (0, 0, 0, 0)),
@@ -130,8 +132,12 @@ class EncoderDecoder(BaseModel):
                 )
 
     def whole(self, inputs: Tensor) -> list[Window]:
-        """One window, the whole input; its scores are B x classes x h x w."""
-        return [Window(self._forward(inputs), 0, 0, *inputs.shape[-2:])]
+        """One window, the whole input; its scores are B x classes x h x w, or class and mask logits of queries."""
+        return [Window(self._scores(inputs), 0, 0, *inputs.shape[-2:])]
+
+    def _scores(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        maps = self.extract_feat(inputs)
+        return self.decode_head.segments(maps) if hasattr(self.decode_head, 'segments') else self.decode_head(maps)
 
     def slide(self, inputs: Tensor) -> list[Window]:
         """Windows of ``crop_size``, a ``stride`` apart, the last ones moved back inside the input."""
@@ -144,7 +150,7 @@ class EncoderDecoder(BaseModel):
         height, width = (min(c, s) for c, s in zip(crop, size, strict=True))
         corners = [(top, left) for top in starts(0) for left in starts(1)]
         return [
-            Window(self._forward(inputs[..., top : top + height, left : left + width]), top, left, height, width)
+            Window(self._scores(inputs[..., top : top + height, left : left + width]), top, left, height, width)
             for top, left in corners
         ]
 

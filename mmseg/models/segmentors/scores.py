@@ -4,6 +4,9 @@ The published evaluation resizes all classes' scores to the network's input size
 size, and takes the argmax: at 150 classes that moves a hundred times more memory than the labels need.
 Both resizes treat every class alone, so here they run over a few classes at a time, next to a
 running maximum. The same kernels see the same numbers, which makes the labels identical.
+
+Masks of queries go through a sigmoid between the two resizes and are then summed over queries, so there
+no class stands alone; :class:`MaskScores` works on a few rows of all of them at a time.
 """
 
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ CHUNK = 2**21
 class Window(NamedTuple):
     """What the network said of one rectangle of its input."""
 
-    scores: Tensor  # classes x h x w, coarse
+    scores: Tensor | tuple[Tensor, Tensor]  # classes x h x w, coarse; or of Q queries: class and mask logits
     top: int
     left: int
     height: int
@@ -49,13 +52,20 @@ class ImageScores:
         flip: str | None = None,
         align_corners: bool = False,
     ) -> None:
-        # Contiguous, since PyTorch resizes other layouts with other kernels; float32 after mixed precision.
-        self.windows = [window._replace(scores=window.scores.float().contiguous()) for window in windows]
+        self.windows = [window._replace(scores=self._prepare(window.scores)) for window in windows]
         self.input_size, self.image_size = tuple(input_size), tuple(image_size)
         self.padding = padding
         self.flip_dims = {None: (), 'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}[flip]
         self.align_corners = align_corners
-        self.num_classes = len(windows[0].scores)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.windows[0].scores)
+
+    @staticmethod
+    def _prepare(scores: Tensor) -> Tensor:
+        # Contiguous, since PyTorch resizes other layouts with other kernels; float32 after mixed precision.
+        return scores.float().contiguous()
 
     def at_image_size(self, classes: Tensor | slice = slice(None)) -> Tensor:
         """Scores of the chosen classes, c x H x W at the image's size."""
@@ -103,10 +113,10 @@ class ImageScores:
 
     def _at_input_size(self, classes: Tensor | slice) -> Tensor:
         if len(self.windows) == 1:
-            return self._resize(self.windows[0].scores[classes], self.input_size)
+            return self._at_window_size(self.windows[0], classes)
         total, count = None, None
         for window in self.windows:
-            scores = self._resize(window.scores[classes], (window.height, window.width))
+            scores = self._at_window_size(window, classes)
             if total is None:
                 total = scores.new_zeros(len(scores), *self.input_size)
                 count = scores.new_zeros(1, *self.input_size)
@@ -116,8 +126,116 @@ class ImageScores:
             count[:, rows, columns] += 1
         return total / count
 
+    def _at_window_size(self, window: Window, classes: Tensor | slice) -> Tensor:
+        return self._resize(window.scores[classes], (window.height, window.width))
+
     def _resize(self, scores: Tensor, size: Sequence[int]) -> Tensor:
         return resize(scores[None], size=size, align_corners=self.align_corners)[0]
+
+
+class MaskScores(ImageScores):
+    """The scores of one image from Q queries: class probability times mask, summed over the queries.
+
+    The windows' scores are pairs of class logits, Q x (classes + 1) with "no object" last, and mask logits,
+    Q x h x w. A strip of rows goes through the same computation as the whole, so that labels differ from
+    its own only where two classes are equal up to float32's rounding.
+    """
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.windows[0].scores[0])
+
+    @staticmethod
+    def _prepare(scores: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Class probabilities, classes x Q, and mask logits."""
+        class_logits, mask_logits = scores
+        return class_logits.float().softmax(dim=-1)[:, :-1].T.contiguous(), mask_logits.float().contiguous()
+
+    @torch.no_grad()
+    def labels(self, chunk: int = CHUNK) -> Tensor:
+        height, width = self.image_size
+        cells = max(width, self.input_size[1]) * max(self.windows[0].scores[0].shape)
+        rows = max(1, chunk // cells)
+        return torch.cat(
+            [self.at_image_rows(start, min(start + rows, height)).argmax(dim=0) for start in range(0, height, rows)]
+        )
+
+    def at_image_rows(self, start: int, stop: int) -> Tensor:
+        """Scores of a strip of the image, classes x (stop - start) x W."""
+        (left, right, top, bottom), (H, W) = self.padding, self.input_size
+        need = _Rows(start, stop, H - top - bottom, self.image_size[0], self.align_corners)
+        begin, end = top + need.begin, top + need.end
+        if 1 in self.flip_dims:
+            begin, end = H - bottom - need.end, H - bottom - need.begin
+        strip = self._at_input_rows(begin, end)[:, :, left : W - right]
+        if self.flip_dims:
+            strip = strip.flip(self.flip_dims)
+        return self._resize(need.blend(strip), (stop - start, self.image_size[1]))
+
+    def _at_input_rows(self, begin: int, end: int) -> Tensor:
+        if len(self.windows) == 1:
+            return self._at_window_rows(self.windows[0], begin, end)
+        total, count = None, None
+        for window in self.windows:
+            first, last = max(begin, window.top), min(end, window.top + window.height)
+            if first >= last:
+                continue
+            scores = self._at_window_rows(window, first - window.top, last - window.top)
+            if total is None:
+                total = scores.new_zeros(len(scores), end - begin, self.input_size[1])
+                count = scores.new_zeros(1, end - begin, self.input_size[1])
+            place = (slice(None), slice(first - begin, last - begin), slice(window.left, window.left + window.width))
+            total[place] += scores
+            count[place] += 1
+        return total / count
+
+    def _at_window_rows(self, window: Window, begin: int, end: int) -> Tensor:
+        probabilities, masks = window.scores
+        need = _Rows(begin, end, masks.shape[1], window.height, self.align_corners)
+        masks = need.blend(masks[:, need.begin : need.end])
+        return _combine(probabilities, self._resize(masks, (end - begin, window.width)))
+
+    def _at_window_size(self, window: Window, classes: Tensor | slice) -> Tensor:
+        probabilities, masks = window.scores
+        return _combine(probabilities[classes], self._resize(masks, (window.height, window.width)))
+
+
+class _Rows:
+    """The rows that a bilinear resize from ``size`` to ``new_size`` rows reads for rows ``start`` to ``stop``.
+
+    Attributes:
+        begin, end: the rows that are read.
+    """
+
+    def __init__(self, start: int, stop: int, size: int, new_size: int, align_corners: bool) -> None:
+        self.same = size == new_size
+        if self.same:
+            self.begin, self.end = start, stop
+            return
+        # In float32, as PyTorch's resize has it.
+        row = torch.arange(start, stop, dtype=torch.float32)
+        if align_corners:
+            place = row * torch.tensor((size - 1) / max(new_size - 1, 1))
+        else:
+            place = ((row + 0.5) * torch.tensor(size / new_size) - 0.5).clamp(min=0)
+        upper = place.long().clamp(max=size - 1)
+        lower = (upper + 1).clamp(max=size - 1)
+        self.begin, self.end = int(upper[0]), int(lower[-1]) + 1
+        self.upper, self.lower = upper - self.begin, lower - self.begin
+        self.share = (place - upper)[:, None]
+
+    def blend(self, x: Tensor) -> Tensor:
+        """C x (end - begin) x W, the rows read -> C x (stop - start) x W."""
+        if self.same:
+            return x
+        upper, lower, share = (part.to(x.device) for part in (self.upper, self.lower, self.share))
+        return x[:, upper] * (1 - share) + x[:, lower] * share
+
+
+def _combine(probabilities: Tensor, masks: Tensor) -> Tensor:
+    """Class probabilities, classes x Q, and mask logits, Q x H x W -> classes x H x W."""
+    with torch.autocast(masks.device.type, enabled=False):
+        return (probabilities @ masks.sigmoid().flatten(1)).unflatten(1, masks.shape[1:])
 
 
 def _over_3x3(extreme, x: Tensor) -> Tensor:

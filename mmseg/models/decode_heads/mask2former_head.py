@@ -1,0 +1,213 @@
+"""The decode head of LRFormer+: a set of queries, each of which finds one segment and names its class.
+
+Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation", CVPR 2022
+(arXiv 2112.01527). Maps are B x C x H x W, tokens B x N x C; Q queries.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from ..layers import FFN, MultiheadAttention, sine_positional_encoding
+from ..utils import resize
+from .decode_head import stack_labels, with_in_channels
+from .pixel_decoder import PixelDecoder
+
+
+class DecoderLayer(nn.Module):
+    """Masked attention to a map, attention among the queries, and an FFN, each residual: B x Q x C -> B x Q x C."""
+
+    def __init__(self, dim: int, num_heads: int, ffn_channels: int) -> None:
+        super().__init__()
+        self.cross_attn = MultiheadAttention(dim, num_heads)
+        self.self_attn = MultiheadAttention(dim, num_heads)
+        self.ffn = FFN(dim, ffn_channels)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
+
+    def forward(self, x: Tensor, query_pos: Tensor, memory: Tensor, pos: Tensor, attend: Tensor) -> Tensor:
+        x = self.norms[0](x + self.cross_attn(x + query_pos, memory + pos, memory, attend))
+        x = self.norms[1](x + self.self_attn(x + query_pos, x + query_pos, x))
+        return self.norms[2](x + self.ffn(x))
+
+
+@MODELS.register_module()
+class Mask2FormerHead(BaseModule):
+    """Mask classification: Q queries, each with scores over the classes and "no object", and with a mask.
+
+    All defaults are the published ones: a config needs ``type`` and ``num_classes``.
+
+    Args:
+        in_channels: channels of the maps that ``in_index`` selects; EncoderDecoder fills it in from the
+            backbone where a config leaves it out.
+        num_classes: classes, "no object" not counted.
+        in_index: the backbone's maps to take, finest first.
+        feat_channels: width C of the head; a multiple of 32.
+        num_queries: queries Q, the most segments that an image can have.
+        num_levels: how many of the coarsest maps the queries attend to, in turn.
+        num_heads: of all attention.
+        num_points: points per level of the deformable attention.
+        num_encoder_layers, num_decoder_layers: layers of the pixel decoder and of the queries' decoder.
+        encoder_ffn_channels, decoder_ffn_channels: hidden widths of their FFNs.
+        loss_decode: the loss, ``dict(type='Mask2FormerLoss', ...)``.
+        ignore_index: label that is no class.
+        align_corners: of the resize of masks to the image.
+
+    Raises:
+        ValueError: for a size that cannot be.
+        TypeError: for an unknown key, with the key to use where there is one.
+    """
+
+    IN_INDEX = (0, 1, 2, 3)
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        *,
+        num_classes: int,
+        in_index: Sequence[int] = IN_INDEX,
+        feat_channels: int = 256,
+        num_queries: int = 100,
+        num_levels: int = 3,
+        num_heads: int = 8,
+        num_points: int = 4,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 9,
+        encoder_ffn_channels: int = 1024,
+        decoder_ffn_channels: int = 2048,
+        loss_decode: dict = dict(type='Mask2FormerLoss'),  # noqa: B006 (read only)
+        ignore_index: int = 255,
+        align_corners: bool = False,
+        init_cfg: dict | None = None,
+        **unknown,
+    ) -> None:
+        super().__init__(init_cfg)
+        _reject(unknown)
+        _check_sizes(in_channels, in_index, num_classes, num_queries, num_levels, feat_channels, num_heads)
+        self.in_index = tuple(in_index)
+        self.num_classes = self.out_channels = num_classes
+        self.num_levels = num_levels
+        self.ignore_index = ignore_index
+        self.align_corners = align_corners
+
+        self.pixel_decoder = PixelDecoder(
+            in_channels, feat_channels, num_levels, num_encoder_layers, num_heads, num_points, encoder_ffn_channels
+        )
+        layers = [DecoderLayer(feat_channels, num_heads, decoder_ffn_channels) for _ in range(num_decoder_layers)]
+        self.transformer_decoder = nn.ModuleDict(
+            dict(layers=nn.ModuleList(layers), post_norm=nn.LayerNorm(feat_channels))
+        )
+        self.query_feat = nn.Embedding(num_queries, feat_channels)
+        self.query_embed = nn.Embedding(num_queries, feat_channels)  # where queries are, to attention
+        self.level_embed = nn.Embedding(num_levels, feat_channels)
+        self.cls_embed = nn.Linear(feat_channels, num_classes + 1)
+        self.mask_embed = nn.Sequential(
+            *(nn.Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
+            *(nn.Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
+            nn.Linear(feat_channels, feat_channels),
+        )
+        self.loss_decode = MODELS.build({'ignore_index': ignore_index, **loss_decode})
+
+    @classmethod
+    def follow_backbone(cls, cfg: dict, backbone: nn.Module) -> dict:
+        return with_in_channels(cls, cfg, backbone)
+
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The backbone's maps -> class logits B x Q x (classes + 1) and mask logits B x Q x H x W at the finest
+        map's size, each before the first decoder layer and after every one."""
+        class_logits, mask_logits = zip(*self.decode(inputs), strict=True)
+        return list(class_logits), list(mask_logits)
+
+    def decode(self, inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields the predictions of :meth:`forward` one after the other."""
+        mask_features, maps = self.pixel_decoder([inputs[i] for i in self.in_index])
+        memories = [
+            x.flatten(2).transpose(1, 2) + level for x, level in zip(maps, self.level_embed.weight, strict=True)
+        ]
+        shapes = [x.shape[-2:] for x in maps]
+        pos = [sine_positional_encoding(*shape, maps[0].shape[1], maps[0].device) for shape in shapes]
+        query_pos = self.query_embed.weight
+        x = self.query_feat.weight.expand(len(mask_features), -1, -1)
+
+        prediction = self.predict_segments(x, mask_features)
+        yield prediction
+        for i, layer in enumerate(self.transformer_decoder['layers']):
+            level = i % self.num_levels
+            x = layer(x, query_pos, memories[level], pos[level], attended_cells(prediction[1], shapes[level]))
+            prediction = self.predict_segments(x, mask_features)
+            yield prediction
+
+    def predict_segments(self, x: Tensor, mask_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries B x Q x C -> their class logits and their mask logits."""
+        x = self.transformer_decoder['post_norm'](x)
+        return self.cls_embed(x), torch.einsum('bqc,bchw->bqhw', self.mask_embed(x), mask_features)
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[SegDataSample], train_cfg: dict) -> dict:
+        """The backbone's maps and the annotations -> the losses by name."""
+        names = [sample.metainfo.get('img_path', f'image {i}') for i, sample in enumerate(batch_data_samples)]
+        return self.loss_decode(*self.forward(inputs), stack_labels(batch_data_samples), names)
+
+    def segments(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The last prediction of :meth:`forward`, without keeping the others."""
+        for prediction in self.decode(inputs):
+            last = prediction
+        return last
+
+    def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
+        """The backbone's maps -> scores at the network's input size, B x classes x H x W.
+
+        Holds all queries' masks and all classes' scores at that size; EncoderDecoder's prediction does not.
+        """
+        meta = batch_img_metas[0]
+        size = (meta.get('pad_shape') or meta['img_shape'])[:2]
+        class_logits, mask_logits = self.segments(inputs)
+        masks = resize(mask_logits, size=size, align_corners=self.align_corners).sigmoid()
+        return torch.einsum('bqc,bqhw->bchw', class_logits.softmax(dim=-1)[..., :-1], masks)
+
+
+@torch.no_grad()
+def attended_cells(mask_logits: Tensor, shape: Sequence[int]) -> Tensor:
+    """The cells of a map of that shape that each query's mask covers, B x Q x HW; all of them where it covers none."""
+    covered = resize(mask_logits, size=shape).flatten(2).sigmoid() >= 0.5
+    return covered | ~covered.any(dim=-1, keepdim=True)
+
+
+def _check_sizes(in_channels, in_index, num_classes, num_queries, num_levels, feat_channels, num_heads) -> None:
+    if len(in_channels) != len(in_index):
+        raise ValueError(
+            f'Mask2FormerHead: in_channels={list(in_channels)} gives not one number for each of in_index={in_index}'
+        )
+    if not 1 <= num_levels <= len(in_index):
+        raise ValueError(
+            f'Mask2FormerHead: num_levels={num_levels} of the {len(in_index)} maps of in_index={in_index}; '
+            f'make it 1 to {len(in_index)}'
+        )
+    for name, value in (('num_classes', num_classes), ('num_queries', num_queries)):
+        if value < 1:
+            raise ValueError(f'Mask2FormerHead: {name}={value} must be at least 1')
+    if feat_channels % 32 or feat_channels % num_heads:
+        raise ValueError(
+            f'Mask2FormerHead: feat_channels={feat_channels} must be a multiple of 32 (the groups of its norms) and of '
+            f'num_heads={num_heads}'
+        )
+
+
+def _reject(unknown: dict) -> None:
+    instead = {
+        'pixel_decoder': 'num_encoder_layers, encoder_ffn_channels, num_heads, num_points',
+        'transformer_decoder': 'num_decoder_layers, decoder_ffn_channels, num_heads',
+        'num_transformer_feat_level': 'num_levels',
+        'channels': 'feat_channels',
+        'out_channels': 'feat_channels',
+        'loss_cls': "loss_decode=dict(type='Mask2FormerLoss', class_weight=2.0, no_object_weight=0.1)",
+        'loss_mask': "loss_decode=dict(type='Mask2FormerLoss', mask_weight=5.0)",
+        'loss_dice': "loss_decode=dict(type='Mask2FormerLoss', dice_weight=5.0)",
+        'train_cfg': "loss_decode=dict(type='Mask2FormerLoss', num_points=12544, ...)",
+    }
+    for key in unknown:
+        hint = f'; write {instead[key]} instead' if key in instead else ''
+        raise TypeError(f'Mask2FormerHead: unknown key {key!r}{hint}')
