@@ -1,6 +1,6 @@
 import pytest
 from mmengine.optim import build_optim_wrapper
-from timm.layers import LayerNorm2d
+from timm.layers import LayerNorm2d, LayerScale, LayerScale2d
 from torch import nn
 
 from mmseg.engine.optimizers import SegOptimWrapperConstructor
@@ -39,6 +39,13 @@ def test_rates_go_by_path_and_decay_by_the_kind_of_layer():
     assert found['decode_head.norm.weight'] == found['decode_head.query.weight'] == (10.0, 0.0)
     assert found['decode_head_2.weight'] == (1.0, 0.5)  # a path is not the beginning of a name
     assert 'decode_head.fc.bias' not in found  # not trainable
+
+
+def test_layer_scales_are_a_kind_of_their_own():
+    model = nn.ModuleDict(dict(one=LayerScale(4), two=LayerScale2d(4), conv=nn.Conv2d(3, 4, 1)))
+    assert set(settings(model, norm_decay_mult=0.0).values()) == {(1.0, 0.5)}
+    found = settings(model, layer_scale_decay_mult=0.0)
+    assert found['one.gamma'] == found['two.gamma'] == (1.0, 0.0) and found['conv.weight'] == (1.0, 0.5)
 
 
 def test_there_are_only_as_many_groups_as_settings():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from mmseg.models.segmentors.scores import ImageScores, Window
+from mmseg.models.segmentors.scores import ImageScores, MaskScores, Window
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -12,6 +12,13 @@ TINY = dict(type='LRFormer', embed_dims=(8, 16, 20, 32), depths=(1, 1, 1, 1), q_
 def tiny_segmentor(num_classes=5, **cfg):
     head = dict(type='LRHead', channels=16, q_pooled_size=4, num_classes=num_classes)
     return MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=head, **cfg))
+
+
+def tiny_mask_segmentor(num_classes=5, **cfg):
+    head = dict(type='Mask2FormerHead', feat_channels=64, num_queries=9, num_encoder_layers=1, num_decoder_layers=2)
+    return MODELS.build(
+        dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(**head, num_classes=num_classes), **cfg)
+    )
 
 
 def sample(ori_shape, **meta):
@@ -79,6 +86,74 @@ class TestScores:
         assert torch.equal(scores.labels(), full[:, 0:40, 8:80].flip(2).argmax(0))
 
 
+class TestMaskScores:
+    """Streamed labels are those of whole masks, whole scores and an argmax."""
+
+    @staticmethod
+    def windows(Q, C, height, width, halves):
+        def window(top, height):
+            return Window(
+                (3 * torch.randn(Q, C + 1), 5 * torch.randn(Q, -(-height // 4), -(-width // 4))), top, 0, height, width
+            )
+
+        return (
+            [window(0, 2 * height // 3), window(height // 3, height - height // 3)] if halves else [window(0, height)]
+        )
+
+    @pytest.mark.parametrize(('input_size', 'image_size'), SIZES)
+    @pytest.mark.parametrize('halves', [False, True])
+    @pytest.mark.parametrize('align_corners', [False, True])
+    @pytest.mark.parametrize('chunk', [1, 20000, 2**21])
+    def test_streamed_labels_are_the_plain_ones(self, input_size, image_size, halves, align_corners, chunk):
+        if image_size[0] > 200 and chunk == 1:
+            pytest.skip('one row at a time is slow on a large image, and tested on the small ones')
+        torch.manual_seed(0)
+        windows = self.windows(20, 12, *input_size, halves)
+        scores = MaskScores(windows, input_size, image_size, align_corners=align_corners)
+        assert torch.equal(scores.labels(chunk), scores.at_image_size().argmax(dim=0))
+
+    def test_plain_scores_are_the_definition(self):
+        torch.manual_seed(0)
+        (window,) = self.windows(7, 5, 32, 48, halves=False)
+        class_logits, masks = window.scores
+        resize = torch.nn.functional.interpolate
+        masks = resize(masks[None], (32, 48), mode='bilinear')[0].sigmoid()
+        expected = torch.einsum('qc,qhw->chw', class_logits.softmax(-1)[:, :-1], masks)
+        expected = resize(expected[None], (50, 70), mode='bilinear')[0]
+        torch.testing.assert_close(MaskScores([window], (32, 48), (50, 70)).at_image_size(), expected)
+
+    @pytest.mark.parametrize('flip', [None, 'horizontal', 'vertical', 'diagonal'])
+    def test_padding_and_flip_are_undone(self, flip):
+        torch.manual_seed(0)
+        windows = self.windows(7, 5, 64, 96, halves=False)
+        padding = (8, 16, 3, 24)  # left, right, top, bottom
+        scores = MaskScores(windows, (64, 96), (55, 60), padding, flip)
+        plain = MaskScores(windows, (64, 96), (64, 96)).at_image_size()[:, 3:40, 8:80]
+        dims = {None: (), 'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}[flip]
+        plain = torch.nn.functional.interpolate(plain.flip(dims)[None], (55, 60), mode='bilinear')[0]
+        torch.testing.assert_close(scores.at_image_size(), plain)
+        for rows in ((0, 1), (7, 30), (54, 55)):
+            torch.testing.assert_close(scores.at_image_rows(*rows), plain[:, slice(*rows)])
+        assert torch.equal(scores.labels(3000), plain.argmax(0))
+
+    def test_nothing_of_full_size_is_held(self, monkeypatch):
+        """Neither masks nor scores: the largest tensors are a chunk's."""
+        (window,) = self.windows(50, 30, 256, 256, halves=False)
+        scores, sizes = MaskScores([window], (256, 256), (300, 310)), []
+        for name in ('at_image_rows', '_at_input_rows', '_at_window_rows'):
+            original = getattr(MaskScores, name)
+
+            def watch(self, *args, original=original):
+                out = original(self, *args)
+                sizes.append(out.numel())
+                return out
+
+            monkeypatch.setattr(MaskScores, name, watch)
+        monkeypatch.setattr(MaskScores, 'at_image_size', None)
+        scores.labels(chunk=2**17)
+        assert max(sizes) <= 2**18 < 30 * 256 * 256
+
+
 class TestPrediction:
     def test_labels_come_at_each_images_own_size(self):
         model = tiny_segmentor().eval()
@@ -87,9 +162,11 @@ class TestPrediction:
         assert samples[0].pred_sem_seg.data.dtype == torch.int64
         assert 'seg_logits' not in samples[0]
 
+    @pytest.mark.parametrize('make', [tiny_segmentor, tiny_mask_segmentor])
     @pytest.mark.parametrize('test_cfg', [dict(mode='whole'), dict(mode='slide', crop_size=(64, 64), stride=(40, 48))])
-    def test_streamed_scores_and_plain_agree(self, test_cfg):
-        model, image = tiny_segmentor(12).eval(), torch.randn(1, 3, 100, 150)
+    def test_streamed_scores_and_plain_agree(self, make, test_cfg):
+        torch.manual_seed(0)
+        model, image = make(12).eval(), torch.randn(1, 3, 100, 150)
         labels = []
         for mode in (dict(), dict(streamed=False), dict(return_scores=True)):
             model.test_cfg.update(test_cfg, **mode)

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
+PLUS = [('t', 512, 53), ('s', 512, 70), ('b', 512, 94), ('l', 640, 192)]
 PUBLISHED = [('t', 512, 16.7), ('s', 512, 40.0), ('b', 512, 74.8), ('l', 512, 121.9), ('l', 640, 181.9)]
 
 
@@ -28,6 +29,37 @@ def test_counts_are_the_published_ones(tool, variant, side, gmacs):
     assert macs[''] / 1e9 == pytest.approx(gmacs, rel=0.02)
     assert macs[''] == pytest.approx(macs['backbone'] + macs['decode_head'])
     assert macs['backbone'] == pytest.approx(macs['backbone.stages'])
+
+
+@pytest.mark.parametrize(('variant', 'side', 'gmacs'), PLUS)
+def test_counts_with_mask2former(tool, variant, side, gmacs):
+    cfg = Config.fromfile(ROOT / f'configs_local/lrformer/lrformer-{variant}-plus-160k_ade20k-{side}x{side}.py')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model).eval()
+    macs = tool.count(model, (side, side))
+    assert macs[''] / 1e9 == pytest.approx(gmacs, rel=0.03)
+    assert macs['decode_head'] > macs['decode_head.pixel_decoder'] + macs['decode_head.transformer_decoder.layers']
+
+
+def test_attention_of_all_kinds_is_counted(tool):
+    from mmseg.models.layers import MSDeformAttention, MultiheadAttention
+
+    class Both(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.deformable = MSDeformAttention(32, num_heads=4, num_levels=2, num_points=3)
+            self.dot_product = MultiheadAttention(32, 4)
+
+        def forward(self, image, mode):
+            x = torch.zeros(1, 20, 32, device=image.device)
+            self.deformable(x, x, torch.zeros(20, 2, device=image.device), [(4, 4), (2, 2)])
+            self.dot_product(x, x, x)
+
+    with torch.device('meta'):
+        macs = tool.count(Both(), (8, 8))
+    projections = 20 * 32 * (2 * 32 + 4 * 2 * 3 * 3)
+    assert macs['deformable'] == projections + 20 * (2 * 3) * 4 * 32  # six samples of four cells, for each channel
+    assert macs['dot_product'] == 20 * 32 * 32 * 4 + 2 * 20 * 20 * 32
 
 
 def test_the_command_prints_the_table(tool, monkeypatch, capsys):
