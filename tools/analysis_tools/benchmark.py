@@ -8,6 +8,9 @@ loading, the network, labels at each image's size, the metric; "unstreamed" is t
 scores in place of streamed ones. Any folder of images serves, e.g. with
     --cfg-options data_root=DIR test_dataloader.dataset.data_prefix.img_path=images/test ...
 Streaming skips classes that are nowhere likely, so its time depends on the weights: --checkpoint takes trained ones.
+
+With --shape no data is needed: one prediction on a random image of that size, e.g. for its peak memory:
+    python tools/analysis_tools/benchmark.py CONFIG --shape 1024 2048
 """
 
 import argparse
@@ -18,11 +21,15 @@ import time
 import torch
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from mmseg.engine import SegRunner
 from mmseg.engine.launch import load_config
+from mmseg.registry import MODELS
+from mmseg.utils import load_checkpoint_file, load_model_weights
 
 
 class PeakMemory:
@@ -63,21 +70,42 @@ def main() -> None:
     parser.add_argument('--checkpoint', help='weights; random ones without')
     parser.add_argument('--images', type=int, default=20, help='of the test set, at the most')
     parser.add_argument('--rounds', type=int, default=3, help='turns of each of the three')
+    parser.add_argument(
+        '--shape', type=int, nargs=2, metavar=('H', 'W'), help='a random image in place of the test set'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config values')
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as work_dir:
         cfg = load_config(args.config, args.cfg_options, work_dir)
         cfg.log_level = 'ERROR'
+        if args.shape:
+            model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
+            if args.checkpoint:
+                load_model_weights(model, load_checkpoint_file(args.checkpoint)['state_dict'], source=args.checkpoint)
+            measure_prediction(model.to('cuda' if torch.cuda.is_available() else 'cpu'), args.shape, args.rounds)
+            return
         cfg.test_dataloader.dataset.indices = args.images
         runner = SegRunner.from_cfg(cfg)
         if args.checkpoint:
             runner.load_checkpoint(args.checkpoint)
-        measure(runner, args.rounds)
+        measure_loop(runner, args.rounds)
         MMLogger.get_current_instance().handlers.clear()  # its file goes with the folder
 
 
-def measure(runner: SegRunner, rounds: int) -> None:
+def measure_prediction(model: nn.Module, shape: tuple[int, int], rounds: int) -> None:
+    image = torch.randn(1, 3, *shape, device=next(model.parameters()).device)
+
+    def predict(streamed: bool) -> None:
+        model.test_cfg['streamed'] = streamed
+        model(image, mode='predict')
+
+    kinds = dict(network=lambda: model.whole(image), streamed=lambda: predict(True), unstreamed=lambda: predict(False))
+    with torch.no_grad():
+        measure(kinds, rounds, images=1, what=f'{shape[0]}x{shape[1]}, {model.num_classes} classes')
+
+
+def measure_loop(runner: SegRunner, rounds: int) -> None:
     model, loop = runner.model.eval(), runner.test_loop
     batches = [model.data_preprocessor(batch)['inputs'] for batch in loop.dataloader]
     inputs = [image if image.dim() == 4 else image[None] for batch in batches for image in _as_list(batch)]
@@ -87,17 +115,17 @@ def measure(runner: SegRunner, rounds: int) -> None:
     def network() -> None:
         with torch.no_grad():
             for image in inputs:
-                model(image, mode='tensor')
+                model.whole(image)
 
-    def test_loop() -> None:
-        model.test_cfg['streamed'] = True
+    def test_loop(streamed: bool) -> None:
+        model.test_cfg['streamed'] = streamed
         loop.run()
 
-    def unstreamed() -> None:
-        model.test_cfg['streamed'] = False
-        loop.run()
+    kinds = dict(network=network, test_loop=lambda: test_loop(True), unstreamed=lambda: test_loop(False))
+    measure(kinds, rounds, images, what=f'{images} images')
 
-    kinds = dict(network=network, test_loop=test_loop, unstreamed=unstreamed)
+
+def measure(kinds: dict, rounds: int, images: int, what: str) -> None:
     seconds, memory = {name: [] for name in kinds}, {}
     for turn in range(rounds + 1):  # the first one warms up
         for name, run in kinds.items():
@@ -110,7 +138,7 @@ def measure(runner: SegRunner, rounds: int) -> None:
             memory[name] = peak.mib
             if turn:
                 seconds[name].append(elapsed / images)
-    report(seconds, memory, f'{images} images, {rounds} rounds, {torch.get_num_threads()} threads')
+    report(seconds, memory, f'{what}, {rounds} rounds, {torch.get_num_threads()} threads')
 
 
 def _as_list(batch) -> list:

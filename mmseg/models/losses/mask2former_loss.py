@@ -93,13 +93,16 @@ class Mask2FormerLoss(nn.Module):
             mask_logits = [x.float() for x in mask_logits]
             labels = labels.masked_fill(labels == self.ignore_index, IGNORED)
             images, queries, classes = self.match(class_logits, mask_logits, labels, names)
+            num_masks = torch.tensor(float(len(images)), device=labels.device)
+            all_reduce(num_masks, 'mean')  # in place: over all processes
             loss_cls = self.class_losses(class_logits, images, queries, classes)
             losses = {}
             for i, masks in enumerate(mask_logits):
                 prefix = '' if i == len(mask_logits) - 1 else f'd{i}.'
                 loss_mask, loss_dice = self.mask_losses(masks[images, queries[i]], labels, images, classes[i])
                 losses[f'{prefix}loss_cls'] = loss_cls[i]
-                losses[f'{prefix}loss_mask'], losses[f'{prefix}loss_dice'] = loss_mask, loss_dice
+                losses[f'{prefix}loss_mask'] = loss_mask / num_masks.clamp(min=1)
+                losses[f'{prefix}loss_dice'] = loss_dice / num_masks.clamp(min=1)
         return losses
 
     @torch.no_grad()
@@ -191,9 +194,7 @@ class Mask2FormerLoss(nn.Module):
         return self.class_weight * loss.sum(dim=1) / weight[target].flatten(1).sum(dim=1).clamp(min=1e-6)
 
     def mask_losses(self, masks: Tensor, labels: Tensor, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Mask and dice loss of one layer, from the matched queries' mask logits S x h x w."""
-        num_masks = torch.tensor(float(len(masks)), device=masks.device)
-        all_reduce(num_masks, 'mean')
+        """Mask and dice loss of one layer, summed over the matched queries' mask logits S x h x w."""
         if len(masks) == 0:
             return masks.sum(), masks.sum()  # 0, with a gradient of 0 for every parameter
 
@@ -210,8 +211,7 @@ class Mask2FormerLoss(nn.Module):
         inside = logits.sigmoid() * counted
         overlap = (inside * target).sum(dim=1)
         loss_dice = 1 - (2 * overlap + 1) / (inside.sum(dim=1) + target.sum(dim=1) + 1)
-        per_mask = num_masks.clamp(min=1)
-        return self.mask_weight * loss_mask.sum() / per_mask, self.dice_weight * loss_dice.sum() / per_mask
+        return self.mask_weight * loss_mask.sum(), self.dice_weight * loss_dice.sum()
 
     @torch.no_grad()
     def uncertain_points(self, masks: Tensor, labels: Tensor, images: Tensor) -> Tensor:
