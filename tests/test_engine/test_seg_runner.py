@@ -9,7 +9,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmseg.engine import SegRunner
-from mmseg.engine.runner import newest_checkpoint
+from mmseg.engine.runner import find_resumable
 from mmseg.engine.runner.distributed import _environment_from_slurm, _take_gpu, init_process_group
 
 from .toy import ToyModel, toy_config
@@ -71,15 +71,15 @@ def test_resume_auto_takes_the_newest_or_starts_anew_from_load_from(tmp_path):
     assert again.iter == 7 and again.message_hub.get_scalar('train/loss').data[0].size == 7
 
 
-def test_the_newest_checkpoint_is_found_after_a_move(tmp_path):
+def test_the_find_resumable_is_found_after_a_move(tmp_path):
     old, new = tmp_path / 'old', tmp_path / 'new'
     old.mkdir()
-    assert newest_checkpoint(str(old)) is None
+    assert find_resumable(str(old)) is None
     (old / 'iter_5.pth').write_bytes(b'')
     (old / 'last_checkpoint').write_text(str(old / 'iter_5.pth'))
-    assert newest_checkpoint(str(old)) == str(old / 'iter_5.pth')
+    assert find_resumable(str(old)) == str(old / 'iter_5.pth')
     shutil.move(old, new)
-    assert newest_checkpoint(str(new)) == str(new / 'iter_5.pth')
+    assert find_resumable(str(new)) == str(new / 'iter_5.pth')
 
 
 def test_tensorboard_is_imported_only_when_asked_for(tmp_path):
