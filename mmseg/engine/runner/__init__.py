@@ -1,5 +1,5 @@
 from .batch_plan import BatchPlan, plan_batch
-from .checkpoint_io import atomic_write, find_resumable, save_checkpoint_file
+from .checkpoint_io import atomic_write, find_resumable, save_checkpoint_file, write_checkpoint
 from .data_root import hand_down_data_root
 from .loops import IterBasedTrainLoop, TestLoop, ValLoop
 from .seg_runner import SegRunner
@@ -15,4 +15,5 @@ __all__ = [
     'hand_down_data_root',
     'plan_batch',
     'save_checkpoint_file',
+    'write_checkpoint',
 ]
