@@ -24,6 +24,7 @@ def allowed_classes() -> list:
     return [
         *(HistoryBuffer, _Array, _Number),
         *(_named(_statistics_method, module, 'getattr') for module in ('builtins', '__builtin__')),
+        *(_named(_no_bytes, module, 'bytes') for module in ('builtins', '__builtin__')),
         _named(_encode, '_codecs', 'encode'),
         # NumPy 2 moved these two; files name the place of the NumPy that wrote them.
         *(_named(_empty_array, f'numpy.{core}.multiarray', '_reconstruct') for core in ('core', '_core')),
@@ -73,8 +74,8 @@ class _Array(np.ndarray):
         return self.view(np.ndarray).__reduce_ex__(protocol)  # saved again, it is an array like any other
 
 
-_Array.__module__, _Array.__qualname__ = 'numpy', 'ndarray'
-_Number.__module__, _Number.__qualname__ = 'numpy', 'dtype'
+for stand_in, name in ((_Array, 'ndarray'), (_Number, 'dtype')):
+    stand_in.__module__, stand_in.__name__, stand_in.__qualname__ = 'numpy', name, name
 
 
 def _empty_array(kind: type, shape: tuple, code: bytes) -> _Array:
@@ -89,8 +90,13 @@ def _scalar(number: _Number, content: bytes) -> np.generic:
     return np.frombuffer(content, number.dtype)[0]
 
 
+def _no_bytes() -> bytes:
+    """Stands in for ``bytes``, by which old pickles write empty ones."""
+    return b''
+
+
 def _encode(text: str, encoding: str) -> bytes:
-    """Stands in for ``codecs.encode``, by which old pickles write bytes."""
+    """Stands in for ``codecs.encode``, by which old pickles write bytes (torch 2.4 does not allow it by itself)."""
     if encoding != 'latin1':
         _refuse(f'codecs.encode to {encoding!r}')
     return text.encode('latin1')
