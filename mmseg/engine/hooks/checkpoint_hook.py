@@ -102,10 +102,14 @@ class CheckpointHook(Hook):
         """Save the weights if they are the best so far, and let the iteration's checkpoint know what was found."""
         if self._folder is None:
             return  # validation outside of training
+        if self.save_best not in (None, *metrics):
+            raise KeyError(
+                f'CheckpointHook: save_best={self.save_best!r} is no metric of this validation: {", ".join(metrics)}'
+            )
         meta = dict(epoch=runner.epoch, iter=runner.iter, metric=_numbers(metrics))
+        number = meta['epoch' if self.by_epoch else 'iter']
         if self.save_best is not None:
-            self._compare(runner, metrics, meta)
-        number = runner.epoch if self.by_epoch else runner.iter
+            self._save_if_best(runner, float(metrics[self.save_best]), number, meta)
         if number in runner.message_hub.runtime_info.get('keep_ckpt_ids', []):
             self._save(runner, meta)  # a run resumed from it need not validate
 
@@ -153,16 +157,11 @@ class CheckpointHook(Hook):
             for old in outdated:
                 _remove(runner, os.path.join(self._folder, self.filename_tmpl.format(old)))
 
-    def _compare(self, runner, metrics: dict, meta: dict) -> None:
-        if self.save_best not in metrics:
-            raise KeyError(
-                f'CheckpointHook: save_best={self.save_best!r} is no metric of this validation: {", ".join(metrics)}'
-            )
-        score, best = float(metrics[self.save_best]), runner.message_hub.runtime_info.get('best_score')
+    def _save_if_best(self, runner, score: float, number: int, meta: dict) -> None:
+        best = runner.message_hub.runtime_info.get('best_score')
         if score != score or (best is not None and not (score > best if self.rule == 'greater' else score < best)):
             return
         previous = runner.message_hub.runtime_info.get('best_ckpt')
-        number = meta['epoch' if self.by_epoch else 'iter']
         path = os.path.join(
             self._folder, f'best_{self.save_best}_{self.filename_tmpl.format(number)}'.replace('/', '_')
         )
