@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mmseg.registry import MODELS
-from mmseg.utils import load_checkpoint_file, load_model_weights
+from mmseg.utils import dataset_meta_of, load_checkpoint_file, load_model_weights
 
 WEIGHTS = {'a.weight': torch.arange(6.0).view(2, 3), 'a.bias': torch.zeros(2)}
 
@@ -202,6 +202,24 @@ def test_a_torn_file(tmp_path):
     (tmp_path / 'c.pth').write_bytes((tmp_path / 'whole.pth').read_bytes()[:-200])
     with pytest.raises(ValueError, match='damaged'):
         load_checkpoint_file(tmp_path / 'c.pth')
+
+
+@pytest.mark.parametrize(
+    ('meta', 'classes'),
+    [
+        ({'dataset_meta': {'classes': ('a',), 'palette': [[1, 2, 3]]}}, ('a',)),
+        ({'CLASSES': ('b',), 'PALETTE': [[1, 2, 3]]}, ('b',)),  # mmsegmentation 0.x
+        ({'CLASSES': ('b',), 'PALETTE': None}, None),
+        ({'dataset_meta': None}, None),
+        ({'dataset_meta': 'road'}, None),
+        ({}, None),
+        ('text', None),
+        (None, None),
+    ],
+)
+def test_class_names_that_a_checkpoint_states(meta, classes):
+    stated = dataset_meta_of({'meta': meta})
+    assert stated is None if classes is None else stated['classes'] == classes
 
 
 def test_no_weights_in_it(tmp_path):

@@ -195,18 +195,17 @@ def _numbers(metrics: dict) -> dict[str, float]:
 
 def _succeeds(runner, path: str, write: Callable[[], None]) -> bool:
     """Whether writing a file goes well, known to all processes; if not, the error is logged."""
-    problem = [None]
+    succeeded = [True]
     try:
         write()
     except OSError as error:
-        problem = [str(error)]
-    broadcast_object_list(problem)  # only the first process writes
-    if problem[0] is not None:
+        succeeded = [False]
         runner.logger.error(
-            f'{path} could not be saved: {problem[0]}. What was saved before is kept, and training goes on: '
+            f'{path} could not be saved: {error}. What was saved before is kept, and training goes on: '
             'make room or restore the access to the folder before the next one'
         )
-    return problem[0] is None
+    broadcast_object_list(succeeded)  # only the first process writes
+    return succeeded[0]
 
 
 def _remove(runner, path: str) -> None:
