@@ -77,12 +77,12 @@ def check_archive(file: BinaryIO) -> None:
     length, mark, digest = _split(file.read(), len(_LENGTH), len(_MARK))
     file.seek(0)
     start = file.read(4)
-    if mark == _MARK:
-        if length != _LENGTH or digest != _digest_up_to(file, end).encode():
-            raise ValueError('its content differs from the checksum that it was saved with')
-    elif start == b'PK\x03\x04':
-        _check_entries(file)
-    elif not start.startswith(b'\x80'):
+    has_checksum = mark == _MARK
+    if has_checksum and (length != _LENGTH or digest != _digest_up_to(file, end).encode()):
+        raise ValueError('its content differs from the checksum that it was saved with')
+    if start == b'PK\x03\x04':
+        _check_entries(file, compare=not has_checksum)
+    elif not start.startswith(b'\x80'):  # such as tar archives, which torch 2.4 would unpack
         raise ValueError('it is neither a zip archive nor a pickle' if size else 'it is empty')
 
 
@@ -97,20 +97,20 @@ def _split(data: bytes, *lengths: int) -> list[bytes]:
 def _digest_up_to(file: BinaryIO, end: int) -> str:
     digest = hashlib.sha256()
     file.seek(0)
-    while left := end - file.tell():
-        digest.update(file.read(min(left, 1 << 20)))
+    while chunk := file.read(min(end - file.tell(), 1 << 20)):
+        digest.update(chunk)
     digest.update(b'\0\0')  # the length of the comment, before there was one
     return digest.hexdigest()
 
 
-def _check_entries(file: BinaryIO) -> None:
+def _check_entries(file: BinaryIO, compare: bool) -> None:
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             # torch.serialization.set_crc32_options(False) leaves all of them at zero.
-            checkable = any(entry.CRC for entry in entries)
-            damaged = archive.testzip() if checkable else None
+            compare = compare and any(entry.CRC for entry in entries)
+            damaged = archive.testzip() if compare else None
             # torch's reader leaves what is marked a folder unread, and hands out whatever was in memory.
             folders = [entry.filename for entry in entries if entry.external_attr & 0x10 and entry.file_size]
     except Exception as error:  # zipfile has a dozen kinds for what can be wrong with an archive

@@ -1,6 +1,8 @@
 import hashlib
 import io
 import random
+import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -119,10 +121,33 @@ def test_an_entry_that_is_marked_a_folder_is_refused(tmp_path):
         load_checkpoint_file(path)
 
 
-def test_a_torchscript_program_is_refused(tmp_path):
-    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), tmp_path / 'c.pth')
+@pytest.mark.filterwarnings('ignore:.*torch.jit')
+@pytest.mark.parametrize('with_checksum', [False, True])
+def test_a_torchscript_program_is_refused(tmp_path, with_checksum):
+    path = tmp_path / 'c.pth'
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
+    if with_checksum:
+        add_checksum(path)
     with pytest.raises(ValueError, match='TorchScript program, which can run code'):
-        load_checkpoint_file(tmp_path / 'c.pth')
+        load_checkpoint_file(path)
+
+
+@pytest.mark.parametrize('with_checksum', [False, True])
+def test_a_tar_archive_is_refused(tmp_path, with_checksum):
+    path = tmp_path / 'c.pth'
+    with tarfile.open(path, 'w') as archive:
+        archive.add(__file__, 'pickle')
+    if with_checksum:
+        add_checksum(path)
+    with pytest.raises(ValueError, match='neither a zip archive nor a pickle'):
+        load_checkpoint_file(path)
+
+
+def add_checksum(path):
+    """As anybody could."""
+    content = path.read_bytes()[:-2]
+    comment = b'lrformer sha256 ' + hashlib.sha256(content + b'\0\0').hexdigest().encode()
+    path.write_bytes(content + struct.pack('<H', len(comment)) + comment)
 
 
 def test_the_true_reason_of_a_failing_write_is_raised():

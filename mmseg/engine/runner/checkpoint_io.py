@@ -105,13 +105,14 @@ def find_resumable(work_dir: str) -> str | None:
     damaged is passed over with a warning. The first process decides for all.
 
     Raises:
-        ValueError: there are checkpoints, and all are damaged. To start anew would not be what was meant.
+        ValueError: there are checkpoints, and all are damaged, or the folder cannot be read. To start anew would not
+            be what was meant.
     """
     result = [None, None]
     if is_main_process():
         try:
             result[0] = _first_undamaged(_candidates(work_dir), work_dir)
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # the others wait for an answer
             result[1] = str(error)
     broadcast_object_list(result)
     path, problem = result
