@@ -13,7 +13,7 @@ from torch import nn
 
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
-from mmseg.utils import load_checkpoint_file, load_model_weights, register_all_modules
+from mmseg.utils import dataset_meta_of, load_checkpoint_file, load_model_weights, register_all_modules
 from mmseg.visualization import SegLocalVisualizer
 
 Image = str | Path | np.ndarray
@@ -45,7 +45,7 @@ def init_model(
     if checkpoint is not None:
         content = load_checkpoint_file(checkpoint)
         load_model_weights(model, content['state_dict'], source=str(checkpoint))
-        meta = (content.get('meta') or {}).get('dataset_meta')
+        meta = dataset_meta_of(content)
     model.dataset_meta = meta or _dataset_meta(cfg)
     model.cfg = cfg
     return model.to(device if torch.cuda.is_available() or not str(device).startswith('cuda') else 'cpu').eval()

@@ -1,6 +1,5 @@
 import importlib.util
 import os
-import shutil
 from unittest.mock import patch
 
 import pytest
@@ -9,7 +8,6 @@ from mmengine.config import Config
 from torch import nn
 
 from mmseg.engine import SegRunner
-from mmseg.engine.runner import newest_checkpoint
 from mmseg.engine.runner.distributed import _environment_from_slurm, _take_gpu, init_process_group
 
 from .toy import ToyModel, toy_config
@@ -71,15 +69,18 @@ def test_resume_auto_takes_the_newest_or_starts_anew_from_load_from(tmp_path):
     assert again.iter == 7 and again.message_hub.get_scalar('train/loss').data[0].size == 7
 
 
-def test_the_newest_checkpoint_is_found_after_a_move(tmp_path):
-    old, new = tmp_path / 'old', tmp_path / 'new'
-    old.mkdir()
-    assert newest_checkpoint(str(old)) is None
-    (old / 'iter_5.pth').write_bytes(b'')
-    (old / 'last_checkpoint').write_text(str(old / 'iter_5.pth'))
-    assert newest_checkpoint(str(old)) == str(old / 'iter_5.pth')
-    shutil.move(old, new)
-    assert newest_checkpoint(str(new)) == str(new / 'iter_5.pth')
+def test_a_torn_checkpoint_costs_only_the_way_from_the_one_before(tmp_path):
+    whole = build(tmp_path / 'whole')
+    whole.train()
+    build(tmp_path / 'torn').train()
+    path = tmp_path / 'torn' / 'iter_6.pth'
+    path.write_bytes(path.read_bytes()[:-1000])
+    again = build(tmp_path / 'torn', resume='auto')
+    with patch.object(SegRunner, 'resume', autospec=True, side_effect=SegRunner.resume) as resume:
+        again.train()
+    assert resume.call_args.args[1] == str(tmp_path / 'torn' / 'iter_3.pth')
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value), name
 
 
 def test_tensorboard_is_imported_only_when_asked_for(tmp_path):

@@ -1,22 +1,26 @@
 """Saves checkpoints so that there is a good one on the disk at every moment."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from numbers import Number
 
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
 from mmseg.registry import HOOKS
 
-from ..runner.checkpoint_io import atomic_write
+from ..runner.checkpoint_io import atomic_write, remove_unfinished
 
 
 @HOOKS.register_module()
 class CheckpointHook(Hook):
     """Saves the run every so often, and the weights that validated best.
 
-    A file takes its name only when it is complete, and older ones go only after that. The work dir's
-    ``last_checkpoint`` names the newest.
+    A file takes its name only when it is complete and on the disk, and older ones go only after that. The work dir's
+    ``last_checkpoint`` names the newest. Where a file cannot be written, say because the disk is full, this is logged
+    as an error, the older ones stay, and training goes on. The one at the end of training is then tried once more;
+    if that fails as well, the run ends with an error.
 
     Args:
         interval: iterations (epochs if ``by_epoch``) from one checkpoint to the next; None for the training
@@ -51,6 +55,11 @@ class CheckpointHook(Hook):
             raise ValueError(f"CheckpointHook: rule must be 'greater' or 'less', not {rule!r}")
         if max_keep_ckpts == 0 or max_keep_ckpts < -1:
             raise ValueError(f'CheckpointHook: max_keep_ckpts must be at least 1, or -1 for all, not {max_keep_ckpts}')
+        filename_tmpl = filename_tmpl or ('epoch_{}.pth' if by_epoch else 'iter_{}.pth')
+        if '{}' not in filename_tmpl or not filename_tmpl.endswith('.pth'):
+            raise ValueError(
+                f'CheckpointHook: filename_tmpl must have a {{}} for the number and end in .pth, not {filename_tmpl!r}'
+            )
         self.interval = interval
         self.by_epoch = by_epoch
         self.max_keep_ckpts = max_keep_ckpts
@@ -60,12 +69,17 @@ class CheckpointHook(Hook):
         self.parts = dict(save_optimizer=save_optimizer, save_param_scheduler=save_param_scheduler)
         self.out_dir = out_dir
         self._folder = None
-        self.filename_tmpl = filename_tmpl or ('epoch_{}.pth' if by_epoch else 'iter_{}.pth')
+        self._is_missing = False  # whether the newest checkpoint could not be saved
+        self.filename_tmpl = filename_tmpl
 
     def before_train(self, runner) -> None:
-        """Settle folder and interval."""
+        """Settle folder and interval; remove what a killed process has left."""
         self._folder = os.path.abspath(self.out_dir or runner.work_dir)
         os.makedirs(self._folder, exist_ok=True)
+        if is_main_process():
+            for folder in {self._folder, os.path.abspath(runner.work_dir)}:
+                for path in remove_unfinished(folder):
+                    runner.logger.info(f'removed {path}, which was never finished')
         if self.interval is None:
             self.interval = runner.train_loop.val_interval
         runner.logger.info(f'checkpoints go to {self._folder}')
@@ -85,56 +99,118 @@ class CheckpointHook(Hook):
             self._save(runner, dict(epoch=runner.epoch + 1, iter=runner.iter))
 
     def after_val_epoch(self, runner, metrics: dict) -> None:
-        """Save the weights if they are the best so far."""
-        if self.save_best is None or self._folder is None:
-            return  # not wanted, or validation outside of training
-        if self.save_best not in metrics:
+        """Save the weights if they are the best so far, and let the iteration's checkpoint know what was found."""
+        if self._folder is None:
+            return  # validation outside of training
+        if self.save_best not in (None, *metrics):
             raise KeyError(
                 f'CheckpointHook: save_best={self.save_best!r} is no metric of this validation: {", ".join(metrics)}'
             )
-        score, best = float(metrics[self.save_best]), runner.message_hub.runtime_info.get('best_score')
-        if score != score or (best is not None and not (score > best if self.rule == 'greater' else score < best)):
-            return
-        self._save_best(runner, score)
+        meta = dict(epoch=runner.epoch, iter=runner.iter, metric=_numbers(metrics))
+        number = meta['epoch' if self.by_epoch else 'iter']
+        if self.save_best is not None:
+            self._save_if_best(runner, float(metrics[self.save_best]), number, meta)
+        if number in runner.message_hub.runtime_info.get('keep_ckpt_ids', []):
+            self._save(runner, meta)  # a run resumed from it need not validate
+
+    def before_leaving(self, runner) -> None:
+        """Save what is not on the disk yet, before training ends ahead of its time."""
+        if runner.message_hub.runtime_info.get('keep_ckpt_ids', [])[-1:] != [runner.iter]:
+            self._save(runner, dict(epoch=runner.epoch, iter=runner.iter))
+
+    def after_train(self, runner) -> None:
+        """Try once more, if the last checkpoint could not be saved.
+
+        Raises:
+            OSError: it still cannot.
+        """
+        if self._is_missing:
+            self._save(runner, dict(epoch=runner.epoch, iter=runner.iter))
+        if self._is_missing:
+            newest = runner.message_hub.runtime_info.get('last_ckpt')
+            raise OSError(
+                'training has ended, but its last checkpoint could not be saved, see the error above. '
+                + (f'The newest is {newest}' if newest else 'There is no earlier one')
+            )
 
     def _save(self, runner, meta: dict) -> None:
-        hub = runner.message_hub
         number = meta['epoch' if self.by_epoch else 'iter']
         path = os.path.join(self._folder, self.filename_tmpl.format(number))
-        kept = [n for n in hub.runtime_info.get('keep_ckpt_ids', []) if n != number] + [number]
+        before = runner.message_hub.runtime_info.get('keep_ckpt_ids', [])
+        kept = [n for n in before if n != number] + [number]
         too_many = len(kept) - self.max_keep_ckpts if self.max_keep_ckpts > 0 else 0
         outdated, kept = (kept[:too_many], kept[too_many:]) if too_many > 0 else ([], kept)
-        # Before saving: the file is to know of itself when a run is resumed from it.
-        hub.update_info('keep_ckpt_ids', kept)
-        hub.update_info('last_ckpt', path)
         runner.logger.info(f'saving {path}')
-        runner.save_checkpoint(self._folder, os.path.basename(path), meta=meta, by_epoch=self.by_epoch, **self.parts)
-        if is_main_process():
-            with atomic_write(os.path.join(runner.work_dir, 'last_checkpoint')) as file:
-                file.write(path.encode())
-            for old in outdated:
-                _remove(os.path.join(self._folder, self.filename_tmpl.format(old)))
+        facts = dict(keep_ckpt_ids=kept, last_ckpt=path)
+        self._is_missing = not self._write(runner, path, facts, meta=meta, by_epoch=self.by_epoch, **self.parts)
+        if self._is_missing:
+            return
 
-    def _save_best(self, runner, score: float) -> None:
-        hub = runner.message_hub
-        number = runner.epoch if self.by_epoch else runner.iter
-        previous = hub.runtime_info.get('best_ckpt')
+        def name_it() -> None:
+            if is_main_process():
+                with atomic_write(os.path.join(runner.work_dir, 'last_checkpoint')) as file:
+                    file.write(path.encode())
+
+        if not _succeeds(runner, 'last_checkpoint', name_it):
+            runner.message_hub.update_info('keep_ckpt_ids', [*outdated, *kept])  # it still names an older one
+        elif is_main_process():
+            for old in outdated:
+                _remove(runner, os.path.join(self._folder, self.filename_tmpl.format(old)))
+
+    def _save_if_best(self, runner, score: float, number: int, meta: dict) -> None:
+        best = runner.message_hub.runtime_info.get('best_score')
+        if score != score or (best is not None and not (score > best if self.rule == 'greater' else score < best)):
+            return
+        previous = runner.message_hub.runtime_info.get('best_ckpt')
         path = os.path.join(
             self._folder, f'best_{self.save_best}_{self.filename_tmpl.format(number)}'.replace('/', '_')
         )
-        hub.update_info('best_score', score)
-        hub.update_info('best_ckpt', path)
-        meta = dict(epoch=runner.epoch, iter=runner.iter)
-        runner.save_checkpoint(
-            self._folder, os.path.basename(path), meta=meta, save_optimizer=False, save_param_scheduler=False
-        )
+        facts = dict(best_score=score, best_ckpt=path)
+        if not self._write(runner, path, facts, meta=meta, save_optimizer=False, save_param_scheduler=False):
+            return
         runner.logger.info(f'best {self.save_best} so far, {score:.4f}: saved {path}')
         if is_main_process() and previous and previous != path:
-            _remove(previous)
-        if number in hub.runtime_info.get('keep_ckpt_ids', []):
-            self._save(runner, meta)  # again, so that a run resumed from it knows the best score
+            _remove(runner, previous)
+
+    @staticmethod
+    def _write(runner, path: str, facts: dict, **options) -> bool:
+        """Save a checkpoint that knows these facts; they are taken back if that fails."""
+        hub = runner.message_hub
+        before = {key: hub.runtime_info[key] for key in facts if key in hub.runtime_info}
+        for key, value in facts.items():
+            hub.update_info(key, value)
+        folder, name = os.path.split(path)
+        saved = _succeeds(runner, path, lambda: runner.save_checkpoint(folder, name, **options))
+        if not saved:
+            for key in facts:
+                hub.pop_info(key)
+            for key, value in before.items():
+                hub.update_info(key, value)
+        return saved
 
 
-def _remove(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.remove(path)
+def _numbers(metrics: dict) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, Number)}
+
+
+def _succeeds(runner, path: str, write: Callable[[], None]) -> bool:
+    """Whether writing a file goes well, known to all processes; if not, the error is logged."""
+    succeeded = [True]
+    try:
+        write()
+    except OSError as error:
+        succeeded = [False]
+        runner.logger.error(
+            f'{path} could not be saved: {error}. What was saved before is kept, and training goes on: '
+            'make room or restore the access to the folder before the next one'
+        )
+    broadcast_object_list(succeeded)  # only the first process writes
+    return succeeded[0]
+
+
+def _remove(runner, path: str) -> None:
+    try:
+        with suppress(FileNotFoundError):
+            os.remove(path)
+    except OSError as error:
+        runner.logger.error(f'{path}, which is outdated, could not be removed: {error}')

@@ -25,7 +25,7 @@ from mmseg.utils import load_checkpoint_file, load_model_weights
 from mmseg.version import __version__
 
 from .batch_plan import BatchPlan, plan_batch
-from .checkpoint_io import atomic_write, load_message_hub_state, message_hub_state, to_plain
+from .checkpoint_io import find_resumable, load_message_hub_state, message_hub_state, save_checkpoint_file
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group
 from .loops import IterBasedTrainLoop
@@ -167,7 +167,7 @@ class SegRunner(Runner):
         if source is True:
             source = self._load_from or 'auto'
         if source == 'auto':
-            source = newest_checkpoint(self.work_dir)
+            source = find_resumable(self.work_dir)
             if source is None:
                 self.logger.warning(f'nothing to resume in {self.work_dir}: training starts anew')
         if source:
@@ -286,25 +286,13 @@ class SegRunner(Runner):
         if save_param_scheduler:
             checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-        with atomic_write(os.path.join(out_dir, filename)) as file:
-            torch.save(to_plain(checkpoint), file)
+        save_checkpoint_file(os.path.join(out_dir, filename), checkpoint)
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """One optimizer in one wrapper, built from its config."""
         if not isinstance(optim_wrapper, OptimWrapper) and 'optimizer' not in optim_wrapper:
             raise ValueError(f'optim_wrapper must state its optimizer, it states {", ".join(optim_wrapper)}')
         return super().build_optim_wrapper(optim_wrapper)
-
-
-def newest_checkpoint(work_dir: str) -> str | None:
-    """The checkpoint that a work dir's ``last_checkpoint`` names, also after a move of the folder; None without."""
-    try:
-        with open(os.path.join(work_dir, 'last_checkpoint')) as file:
-            named = file.read().strip()
-    except FileNotFoundError:
-        return None
-    moved = os.path.join(work_dir, os.path.basename(named))
-    return next((path for path in (named, moved) if os.path.isfile(path)), None)
 
 
 def _begins_after(scheduler: dict, max_iters: int) -> bool:

@@ -1,0 +1,118 @@
+"""Strips a checkpoint to what others need: weights, classes, palette, config text, metric. No optimizer, no paths.
+
+    python tools/misc/publish_model.py work_dirs/RUN/best_mIoU_iter_160000.pth lrformer-t_ade20k.safetensors
+
+The suffix of OUT, .pth or .safetensors, decides on the form. The first digits of the file's SHA-256 go into its name:
+here lrformer-t_ade20k-0123abcd.safetensors, and `sha256sum` on it prints 0123abcd...
+"""
+
+import argparse
+import hashlib
+import io
+import re
+from pathlib import Path
+
+from mmseg.engine.runner import atomic_write, write_checkpoint
+from mmseg.utils import dataset_meta_of, load_checkpoint_file
+from mmseg.version import __version__
+
+_OF_THE_RUN = re.compile(r'^(work_dir|load_from|resume|launcher|experiment_name) = .*\n?', re.MULTILINE)
+_LOCAL_STRING = re.compile(r"""(['"])(file://)?(~\w*/|/(?=[\w.])|[A-Za-z]:(/|\\)|\\{4})(\\.|(?!\1)[^\\\n])*\1""")
+_LOCAL_WORD = re.compile(r"""(?<![\w./~])(~\w*/|/(?=\w)|[A-Za-z]:\\)[^\s'",;:)\]}]*""")
+
+
+def publish(source: Path, target: Path, weights: str = 'ema', metric: dict[str, float] | None = None) -> Path:
+    """Write the stripped checkpoint.
+
+    Args:
+        source: a ``.pth`` or ``.safetensors`` file.
+        target: the file to write, to whose name the digits are added.
+        weights: 'ema' for the averaged weights where there are any, 'last' for those of the last iteration.
+        metric: values to state; None for those that the checkpoint holds.
+
+    Returns:
+        The file that was written.
+    """
+    if target.suffix not in ('.pth', '.safetensors'):
+        raise ValueError(f'{target}: the file to write must end in .pth or .safetensors')
+    checkpoint = load_checkpoint_file(source)
+    meta = checkpoint.get('meta') or {}
+    averaged = checkpoint.get('ema_state_dict')
+    state_dict = checkpoint['state_dict']
+    if averaged and weights == 'last':
+        # mmengine's EMAHook saves the averaged weights in the model's place, and the model's in theirs.
+        prefix = 'module.'
+        state_dict = {key.removeprefix(prefix): v for key, v in averaged.items() if key.startswith(prefix)}
+    facts = {
+        'dataset_meta': _classes_and_palette(checkpoint),
+        'cfg': without_local_paths(str(meta.get('cfg') or meta.get('config') or '')) or None,
+        'metric': metric or _numbers(meta.get('metric')),
+        'iter': meta.get('iter'),
+        'weights': ('ema' if weights == 'ema' else 'last') if averaged else None,
+        'lrformer_version': __version__,
+    }
+    published = {'state_dict': state_dict, 'meta': {key: fact for key, fact in facts.items() if fact is not None}}
+
+    content = io.BytesIO()
+    write_checkpoint(content, published, as_safetensors=target.suffix == '.safetensors')
+    digits = hashlib.sha256(content.getbuffer()).hexdigest()[:8]
+    path = target.with_name(f'{target.stem}-{digits}{target.suffix}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(content.getbuffer())
+    return path
+
+
+def _classes_and_palette(checkpoint: dict) -> dict | None:
+    stated = dataset_meta_of(checkpoint)
+    return stated and {
+        'classes': [str(name) for name in stated['classes']],
+        'palette': [[int(value) for value in colour] for colour in stated['palette']],
+    }
+
+
+def _numbers(metric: object) -> dict[str, float] | None:
+    return {str(name): float(value) for name, value in metric.items()} if isinstance(metric, dict) else None
+
+
+def without_local_paths(config: str) -> str:
+    """A config's text without the keys that concern one run only, and without the paths of one machine."""
+    text = _OF_THE_RUN.sub('', config)
+    text = _LOCAL_STRING.sub("'<local path>'", text)
+    return _LOCAL_WORD.sub('<local path>', text)
+
+
+def _metric(text: str) -> tuple[str, float]:
+    name, _, value = text.partition('=')
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is not of the form mIoU=52.6') from error
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', metavar='IN', type=Path, help='checkpoint')
+    parser.add_argument('target', metavar='OUT', type=Path, help='file to write, .pth or .safetensors')
+    parser.add_argument(
+        '--weights',
+        choices=['ema', 'last'],
+        default='ema',
+        help='of a checkpoint with averaged weights: these [ema], or those of the last iteration',
+    )
+    parser.add_argument(
+        '--metric', type=_metric, nargs='+', metavar='NAME=VALUE', help="values to state instead of the checkpoint's"
+    )
+    args = parser.parse_args()
+    path = publish(args.source, args.target, args.weights, dict(args.metric or []))
+    published = load_checkpoint_file(path)
+    meta = published['meta']
+    print(f'{path}: {len(published["state_dict"])} entries, {path.stat().st_size / 1e6:.1f} MB')
+    classes = (meta.get('dataset_meta') or {}).get('classes')
+    print(f'classes: {len(classes) if classes else "none stated in the checkpoint"}')
+    print(f'metric: {meta.get("metric") or "none; state it with --metric NAME=VALUE"}')
+    print(f'config: {"yes" if "cfg" in meta else "none in the checkpoint"}')
+
+
+if __name__ == '__main__':
+    main()
