@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmseg.models.losses import Mask2FormerLoss
-from mmseg.models.losses.point_sampling import sample_labels, sample_maps
+from mmseg.models.losses.point_sampling import sample_labels, sample_maps, sample_masks
 from mmseg.registry import MODELS
 
 C, Q, SIZE = 4, 6, 16
@@ -196,8 +196,19 @@ class TestPoints:
             found = ((corners == c) * weights).sum(-1)
             torch.testing.assert_close(found, expected[:, c], rtol=0, atol=1e-5)
 
+    def test_samples_of_masks_and_their_gradients(self):
+        torch.manual_seed(0)
+        masks = torch.randn(3, 5, 6, dtype=torch.float64, requires_grad=True)
+        points = torch.rand(3, 20, 2, dtype=torch.float64)
+        points[:, 0] = 0  # the corner of a map, beyond the centres of its cells
+        expected = sample_maps(masks[:, None], points)[:, 0]
+        torch.testing.assert_close(sample_masks(masks, points), expected)
+        weights = torch.randn(3, 20, dtype=torch.float64)
+        (gradient,) = torch.autograd.grad((sample_masks(masks, points) * weights).sum(), masks)
+        torch.testing.assert_close(gradient, torch.autograd.grad((expected * weights).sum(), masks)[0])
+
     def test_uncertain_points_lie_at_the_border(self):
-        masks = (torch.linspace(-10, 10, 64)).expand(1, 1, 64, 64)
+        masks = (torch.linspace(-10, 10, 64)).expand(1, 64, 64)
         loss = build(num_points=400, oversample_ratio=8.0, importance_sample_ratio=0.75)
         points = loss.uncertain_points(masks, regions(0, 1, size=64)[None], torch.zeros(1, dtype=torch.int64))
         near = (points[0, :, 0] - 0.5).abs() < 0.15

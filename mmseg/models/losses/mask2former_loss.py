@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from .point_sampling import sample_labels, sample_maps
+from .point_sampling import sample_labels, sample_maps, sample_masks
 
 # What is no class, in the label maps here: pixels without one, and places beyond the map.
 IGNORED, OUTSIDE = -1, -2
@@ -198,13 +198,12 @@ class Mask2FormerLoss(nn.Module):
         if len(masks) == 0:
             return masks.sum(), masks.sum()  # 0, with a gradient of 0 for every parameter
 
-        masks = masks[:, None]
         points = self.uncertain_points(masks, labels, images)
         corners, weights = sample_labels(labels, images, points, OUTSIDE)
         target = (weights * (corners == classes[:, None, None])).sum(dim=-1)  # S x P
         counted = self.counted(corners)
         target = target * counted
-        logits = sample_maps(masks, points)[:, 0]
+        logits = sample_masks(masks, points)
 
         loss_mask = F.binary_cross_entropy_with_logits(logits, target, counted, reduction='none').sum(dim=1)
         loss_mask = loss_mask / counted.sum(dim=1).clamp(min=1)
@@ -217,7 +216,7 @@ class Mask2FormerLoss(nn.Module):
     def uncertain_points(self, masks: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         """Points near the border of each mask, where its logit is smallest, and random ones: S x P x 2."""
         drawn = torch.rand(len(masks), int(self.num_points * self.oversample_ratio), 2, device=masks.device)
-        uncertainty = -sample_maps(masks, drawn)[:, 0].abs()
+        uncertainty = -sample_maps(masks[:, None], drawn)[:, 0].abs()
         if self.exclude_ignored:
             corners, _ = sample_labels(labels, images, drawn, OUTSIDE)
             uncertainty = uncertainty.masked_fill(self.counted(corners) == 0, -torch.inf)

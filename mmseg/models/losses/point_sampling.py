@@ -1,16 +1,47 @@
 """Values of maps at points between their cells. Points are (x, y) in 0..1 from edge to edge of a map.
 
-Legend: N maps, P points, H x W cells; B label maps.
+A bilinear sample reads four cells. Legend: N rows of points, P points, H x W cells.
 """
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
+class Corners(NamedTuple):
+    """The four cells around each point, all N x P x 4."""
+
+    cell: Tensor  # its place in a flat map of H x W
+    weight: Tensor
+    inside: Tensor  # whether there is such a cell: beyond the edges there is none
+
+
+def corners(points: Tensor, height: int, width: int) -> Corners:
+    """The cells that bilinear samples at N x P x 2 points read."""
+    place = points * points.new_tensor([width, height]) - 0.5  # cells' centres are whole numbers
+    first = place.floor()
+    beyond = place - first
+    x, y = (first[..., axis, None].long() + torch.arange(2, device=points.device) for axis in (0, 1))  # N x P x 2
+    weight_x, weight_y = (torch.stack([1 - beyond[..., axis], beyond[..., axis]], dim=-1) for axis in (0, 1))
+    inside = ((y >= 0) & (y < height))[..., :, None] & ((x >= 0) & (x < width))[..., None, :]
+    cell = y.clamp(0, height - 1)[..., :, None] * width + x.clamp(0, width - 1)[..., None, :]
+    return Corners(cell.flatten(2), (weight_y[..., :, None] * weight_x[..., None, :]).flatten(2), inside.flatten(2))
+
+
 def sample_maps(maps: Tensor, points: Tensor) -> Tensor:
-    """Bilinear samples, 0 beyond the edges: N x C x H x W at N x P x 2 -> N x C x P."""
+    """Bilinear samples of C maps at the same points, 0 beyond the edges: N x C x H x W at N x P x 2 -> N x C x P."""
     return F.grid_sample(maps, (2 * points - 1)[:, :, None], align_corners=False).squeeze(3)
+
+
+def sample_masks(masks: Tensor, points: Tensor) -> Tensor:
+    """The same of one map each, with a gradient that on CUDA has the same bits every time: N x H x W -> N x P."""
+    cell, weight, inside = corners(points, *masks.shape[1:])
+    first = torch.arange(len(masks), device=masks.device).view(-1, 1, 1) * masks[0].numel()
+    bags, weight = (cell + first).flatten(0, 1), (weight * inside).flatten(0, 1)
+    samples = F.embedding_bag(bags, masks.reshape(-1, 1), per_sample_weights=weight, mode='sum')
+    return samples.view(points.shape[:2])
 
 
 def sample_labels(labels: Tensor, index: Tensor, points: Tensor, outside: int) -> tuple[Tensor, Tensor]:
@@ -27,15 +58,6 @@ def sample_labels(labels: Tensor, index: Tensor, points: Tensor, outside: int) -
     Returns:
         label and weight of the four cells around each point, both N x P x 4.
     """
-    height, width = labels.shape[-2:]
-    place = points * points.new_tensor([width, height]) - 0.5
-    first = place.floor()
-    beyond = place - first
-    x, y = (first[..., axis, None].long() + torch.arange(2, device=points.device) for axis in (0, 1))  # N x P x 2
-    weight_x, weight_y = (torch.stack([1 - beyond[..., axis], beyond[..., axis]], dim=-1) for axis in (0, 1))
-
-    inside = ((y >= 0) & (y < height))[..., :, None] & ((x >= 0) & (x < width))[..., None, :]
-    cell = y.clamp(0, height - 1)[..., :, None] * width + x.clamp(0, width - 1)[..., None, :]
-    corners = labels.flatten()[cell + index.view(-1, 1, 1, 1) * (height * width)]
-    corners = corners.masked_fill(~inside, outside)
-    return corners.flatten(2), (weight_y[..., :, None] * weight_x[..., None, :]).flatten(2)
+    cell, weight, inside = corners(points, *labels.shape[1:])
+    found = labels.flatten()[cell + index.view(-1, 1, 1) * labels[0].numel()]
+    return found.masked_fill(~inside, outside), weight
