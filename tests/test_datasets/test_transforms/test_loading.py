@@ -8,8 +8,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import mmseg.datasets.transforms  # noqa: F401
-from mmseg.datasets.transforms.loading import _is_cut_short, _to_classes
+from mmseg.datasets.transforms.loading import _to_classes
 from mmseg.registry import TRANSFORMS
+from mmseg.utils.image_file import is_cut_short
 
 IMG = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 5, (20, 30), dtype=np.uint8)
@@ -83,7 +84,7 @@ def test_truncation_is_seen_where_the_decoder_is_silent(tmp_path, monkeypatch, s
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match='truncated'):
         load_image(path)
-    assert not _is_cut_short(content + b'\xff\xda trailing bytes of a phone camera' * 9)
+    assert not is_cut_short(content + b'\xff\xda trailing bytes of a phone camera' * 9)
 
 
 def test_array_in_memory():
