@@ -18,7 +18,15 @@ UPRIGHT = 1
 
 
 class UnreadableFileError(ValueError):
-    """A file is no image, or a damaged one. The message names it."""
+    """A file is no image, or a damaged one. The message names it.
+
+    Attributes:
+        kind: 'empty', 'unreadable', 'truncated' or 'too-large'.
+    """
+
+    def __init__(self, message: str, kind: str = 'unreadable'):
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,19 @@ def read_image(
     """
     content = read_bytes(path, 'image', backend_args)
     header = read_header(content, path, 'image', backend)
+    return decode_image(content, header, path, seg_map_path, color_type, backend, backend_args)
+
+
+def decode_image(
+    content: bytes,
+    header: Header,
+    path: str | Path,
+    seg_map_path: str | Path | None = None,
+    color_type: str = 'color',
+    backend: str = 'cv2',
+    backend_args: dict | None = None,
+) -> np.ndarray:
+    """:func:`read_image` for a file whose content and header are at hand."""
     turn = header.orientation != UPRIGHT and color_type in ('color', 'grayscale')
     if turn:
         color_type += '_ignore_orientation' * (backend in ('cv2', 'pillow'))  # the others never turn
@@ -92,7 +113,7 @@ def read_bytes(path: str | Path, what: str, backend_args: dict | None = None) ->
             'and the split file of the dataset.'
         ) from error
     if not content:
-        raise UnreadableFileError(f"{what} '{path}' is empty (0 bytes). Fetch or convert it again.")
+        raise UnreadableFileError(f"{what} '{path}' is empty (0 bytes). Fetch or convert it again.", 'empty')
     return content
 
 
@@ -120,7 +141,7 @@ def read_header(content: bytes, path: str | Path, what: str, backend: str = 'cv2
     if size and limit and size[0] * size[1] > limit:
         raise _too_large(path, what, content)
     if size is None and backend != 'tifffile':
-        raise _unreadable(path, what, backend, content, f'{reason}, or truncated')
+        raise _unreadable(path, what, backend, content, f'{reason}, or truncated', 'unreadable')
     return Header('', '', size)
 
 
@@ -143,8 +164,9 @@ def decode(
         array = mmcv.imfrombytes(content, flag=color_type, backend=backend)
     except Exception as error:  # each decoder has its own exceptions; all mean the same
         array, reason = None, str(error)
-    if array is None or is_cut_short(content):
-        raise _unreadable(path, what, backend, content, reason)
+    cut = is_cut_short(content)
+    if array is None or cut:
+        raise _unreadable(path, what, backend, content, reason, 'truncated' if cut else 'unreadable')
     return array
 
 
@@ -213,9 +235,10 @@ def _plain_size(content: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _unreadable(path, what: str, backend: str, content: bytes, reason: str) -> UnreadableFileError:
+def _unreadable(path, what: str, backend: str, content: bytes, reason: str, kind: str) -> UnreadableFileError:
     return UnreadableFileError(
-        f"{what} '{path}' cannot be read by {backend} ({len(content)} bytes; {reason}). Fetch or convert it again."
+        f"{what} '{path}' cannot be read by {backend} ({len(content)} bytes; {reason}). Fetch or convert it again.",
+        kind,
     )
 
 
@@ -223,5 +246,6 @@ def _too_large(path, what: str, content: bytes) -> UnreadableFileError:
     return UnreadableFileError(
         f"{what} '{path}' ({len(content)} bytes) promises more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, and is not "
         'decoded. If it is genuine, cut it into tiles, or raise PIL.Image.MAX_IMAGE_PIXELS in a module that '
-        'custom_imports names.'
+        'custom_imports names.',
+        'too-large',
     )

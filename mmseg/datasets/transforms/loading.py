@@ -177,10 +177,10 @@ def load_label_map(path, backend: str = 'pillow', backend_args: dict | None = No
     """
     content = read_bytes(path, 'annotation', backend_args)
     labels = decode(content, path, 'annotation', 'unchanged', backend)
-    return _as_integer_map(labels, path, content)
+    return as_integer_map(labels, path, content)
 
 
-def _as_integer_map(labels: np.ndarray, path, content: bytes) -> np.ndarray:
+def as_integer_map(labels: np.ndarray, path, content: bytes) -> np.ndarray:
     # The byte after a PNG's sizes is its bits per pixel, the next its colour type, 0 for grey.
     if content.startswith(PNG_START) and content[24] in (2, 4) and content[25] == 0:
         raise ValueError(
