@@ -1,6 +1,7 @@
 """Images and label maps in two folders: what every segmentation dataset here is."""
 
 import difflib
+import errno
 import os.path as osp
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -391,7 +392,15 @@ class BaseSegDataset(BaseDataset):
                 'docs/datasets.md shows the folder trees'
             )
         found = list_dir_or_file(folder, list_dir=False, recursive=True, backend_args=self.backend_args)
-        return [name.replace(osp.sep, '/') for name in found]
+        try:
+            return [name.replace(osp.sep, '/') for name in found]
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise ValueError(
+                f'{type(self).__name__}: a link in the {kind} folder {folder!r} leads back to a folder that it lies '
+                f'in, so the files have no end. Delete it: {error.filename}'
+            ) from None
 
 
 def distinct_palette(count: int) -> list[list[int]]:

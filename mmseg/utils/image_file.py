@@ -1,5 +1,6 @@
 """Image files from anywhere: each is read rightly, or refused with its name and the reason."""
 
+import functools
 import io
 import struct
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from mmengine import fileio
 from PIL import Image, TiffImagePlugin
 
 # What OpenCV reads as well. Pillow knows others, and hands some (EPS) to outside programs.
-FORMATS = ('AVIF', 'BMP', 'GIF', 'JPEG', 'JPEG2000', 'MPO', 'PNG', 'PPM', 'SUN', 'TIFF', 'WEBP')
+FORMATS = ('AVIF', 'BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'SUN', 'TIFF', 'WEBP')
 PNG_START = b'\x89PNG\r\n\x1a\n'
 ORIENTATION = 0x0112  # the EXIF tag
 UPRIGHT = 1
@@ -21,7 +22,7 @@ class UnreadableFileError(ValueError):
     """A file is no image, or a damaged one. The message names it.
 
     Attributes:
-        kind: 'empty', 'unreadable', 'truncated' or 'too-large'.
+        kind: 'empty', 'unreadable' (no image at all), 'damaged' (the end or a part is missing or wrong) or 'too-large'.
     """
 
     def __init__(self, message: str, kind: str = 'unreadable'):
@@ -127,7 +128,7 @@ def read_header(content: bytes, path: str | Path, what: str, backend: str = 'cv2
         UnreadableFileError: see above.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
             # Pillow turns TIFFs by itself, so they count as upright.
             tagged = 'exif' in image.info and image.format != 'TIFF'
             orientation = image.getexif().get(ORIENTATION, UPRIGHT) if tagged else UPRIGHT
@@ -164,9 +165,8 @@ def decode(
         array = mmcv.imfrombytes(content, flag=color_type, backend=backend)
     except Exception as error:  # each decoder has its own exceptions; all mean the same
         array, reason = None, str(error)
-    cut = is_cut_short(content)
-    if array is None or cut:
-        raise _unreadable(path, what, backend, content, reason, 'truncated' if cut else 'unreadable')
+    if array is None or is_cut_short(content):
+        raise _unreadable(path, what, backend, content, reason, 'damaged')
     return array
 
 
@@ -217,6 +217,13 @@ def turn_upright(img: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         img = img[:, ::-1]
     return np.ascontiguousarray(img)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of FORMATS that the installed Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _plain_size(content: bytes) -> tuple[int, int] | None:

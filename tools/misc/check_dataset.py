@@ -69,7 +69,7 @@ def main() -> int:
     if args.json:
         print(json.dumps(report.to_dict(), indent=1))
     else:
-        report.show(Console())
+        report.show(Console() if sys.stdout.isatty() else Console(width=120))
     return 0 if report.ok else 1
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ SUFFIXES = {
     'WEBP': ('.webp',),
 }
 KNOWN_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
-COLOUR_MODES = ('RGB', 'RGBA', 'RGBX', 'LA', 'PA', 'CMYK', 'YCbCr', 'LAB', 'HSV')
+FILLER = 16  # bytes that a JPEG may have to spare without comment
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,12 @@ def _inspect_label(facts: Facts, reading: Reading) -> None:
     content = read_bytes(path, 'annotation', reading.label_backend_args)
     header = read_header(content, path, 'annotation', reading.label_backend)
     facts.label_size = header.size
+    if header.format in JPEG or (header.format == 'WEBP' and content[12:16] == b'VP8 '):
+        facts.note('lossy-annotation', path, f'is {header.format}')
+        return
     _check_suffix(facts, path, header, 'annotation')
     labels = decode(content, path, 'annotation', 'unchanged', reading.label_backend, header)
     _check_damage(facts, path, content, header, 'annotation', '')
-    if header.format in JPEG or (header.format == 'WEBP' and content[12:16] == b'VP8 '):
-        facts.note('lossy-annotation', path, f'{header.format} changes pixels')
-        return
     if labels.ndim == 3 and labels.shape[2] > 1:
         grey = header.mode in ('RGB', 'RGBA') and (labels[..., :3] == labels[..., :1]).all()
         facts.note('grey-rgb-annotation' if grey else 'colour-annotation', path, f'{labels.shape[2]} channels')
@@ -215,20 +216,27 @@ def _check_suffix(facts: Facts, path: str, header: Header, what: str) -> None:
 def _check_damage(facts: Facts, path: str, content: bytes, header: Header, what: str, printed: str) -> None:
     """Find damage that decoders pass over: what they read instead is grey or noise."""
     if header.format in JPEG:
-        # What lies before the end marker was passed over, and nothing is missing.
-        complaints = [
-            line
-            for line in printed.splitlines()
-            if line.startswith(('Corrupt JPEG data', 'Premature end')) and 'before marker 0xd9' not in line
-        ]
-        if complaints:
-            facts.note(f'truncated-{what}', path, complaints[0])
+        complaints = [line for line in printed.splitlines() if line.startswith(('Corrupt JPEG data', 'Premature end'))]
+        if complaints and not _is_padding(complaints[0], content):
+            facts.note(f'damaged-{what}', path, complaints[0])
     elif header.format == 'PNG':
         try:
             with Image.open(io.BytesIO(content)) as image:
                 image.verify()  # checksums, which are not looked at when pixels are read
         except Exception as error:
-            facts.note(f'truncated-{what}', path, str(error))
+            facts.note(f'damaged-{what}', path, str(error))
+
+
+def _is_padding(complaint: str, content: bytes) -> bool:
+    """Whether "N extraneous bytes before marker 0xd9", the end, are filler, as some cameras write, and no lost pixels.
+
+    Pixels that were hit decode as others of another length in bits, so that coded ones are left over.
+    """
+    match = re.search(r'(\d+) extraneous bytes before marker 0xd9', complaint)
+    if match is None:
+        return False
+    end = content.rfind(b'\xff\xd9')
+    return int(match[1]) < FILLER or len(set(content[end - int(match[1]) : end])) == 1
 
 
 def _hash(array: np.ndarray) -> bytes:

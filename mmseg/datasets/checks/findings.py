@@ -26,7 +26,7 @@ KINDS = {
     # images
     'empty-image': ('error', 'empty image file', FETCH),
     'unreadable-image': ('error', 'file that is no readable image', FETCH),
-    'truncated-image': ('error', 'truncated or damaged image', FETCH),
+    'damaged-image': ('error', 'truncated or damaged image', FETCH),
     'too-large-image': ('error', 'image of absurd size', f'cut it into tiles, or {LEAVE_OUT}'),
     'wrong-suffix-image': ('warning', 'image that is not what its suffix says', 'rename; it is read all the same'),
     'blank-image': ('warning', 'image of a single colour', LEAVE_OUT),
@@ -46,7 +46,7 @@ KINDS = {
     # annotations
     'empty-annotation': ('error', 'empty annotation file', FETCH),
     'unreadable-annotation': ('error', 'file that is no readable annotation', FETCH),
-    'truncated-annotation': ('error', 'truncated or damaged annotation', FETCH),
+    'damaged-annotation': ('error', 'truncated or damaged annotation', FETCH),
     'too-large-annotation': ('error', 'annotation of absurd size', LEAVE_OUT),
     'wrong-suffix-annotation': ('warning', 'annotation that is not what its suffix says', 'rename'),
     'lossy-annotation': ('error', 'annotation in a lossy format, which invents labels', f'{CONVERT}, from the source'),

@@ -85,6 +85,7 @@ def _open(name: str, given: dict | BaseDataset) -> Split:
         if _finds_its_files_itself(split.dataset):
             _take_samples(split)
         else:
+            _find_bad_links(split)  # first, as a link in a circle keeps the files from being found
             _take_files(split, split.dataset.find_files())
     except Exception as error:  # whatever a config does wrong, the other splits are still checked
         split.note('dataset', '', f'{type(error).__name__}: {error}')
@@ -142,9 +143,6 @@ def _take_files(split: Split, found: FoundFiles) -> None:
     split.items = items
     if not dataset.ann_file:
         _find_leftovers(split, found)
-    if dataset.backend_args is None:
-        for folder in dict.fromkeys(dataset.data_prefix.values()):
-            _find_bad_links(split, folder)
 
 
 def _chosen(names: list[str], indices: int | Sequence[int] | None) -> list[str]:
@@ -175,14 +173,19 @@ def _find_leftovers(split: Split, found: FoundFiles) -> None:
             split.note('unused-image', os.path.join(dataset.data_prefix['img_path'], file))
 
 
-def _find_bad_links(split: Split, folder: str) -> None:
-    for parent, folders, files in os.walk(folder):
-        for name in folders + files:
-            path = os.path.join(parent, name)
-            if not os.path.islink(path):
-                continue
-            target = os.path.realpath(path)
-            if not os.path.exists(path):
-                split.note('broken-link', path, f'leads to {target}')
-            elif os.path.isdir(path) and os.path.join(os.path.realpath(parent), '').startswith(os.path.join(target, '')):
-                split.note('link-loop', path, f'leads to {target}')
+def _find_bad_links(split: Split) -> None:
+    if split.dataset.backend_args is not None:
+        return
+    for folder in dict.fromkeys(split.dataset.data_prefix.values()):
+        for parent, folders, files in os.walk(folder):
+            for path in (os.path.join(parent, name) for name in folders + files):
+                if os.path.islink(path):
+                    _check_link(split, path)
+
+
+def _check_link(split: Split, path: str) -> None:
+    target, parent = os.path.realpath(path), os.path.realpath(os.path.dirname(path))
+    if not os.path.exists(path):
+        split.note('broken-link', path, f'leads to {target}')
+    elif os.path.join(parent, '').startswith(os.path.join(target, '')):
+        split.note('link-loop', path, f'leads to {target}')
