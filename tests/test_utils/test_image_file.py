@@ -142,7 +142,9 @@ def test_nonsense_in_exif_is_no_turn(tmp_path, rgb):
 # ---- names
 
 
-@pytest.mark.parametrize('name', ['a b.png', 'straße_日本_é.png', "it's [1] {2} %20.png", 'x' * 200 + '.png', '-rf.png'])
+@pytest.mark.parametrize(
+    'name', ['a b.png', 'straße_日本_é.png', "it's [1] {2} %20.png", 'x' * 200 + '.png', '-rf.png']
+)
 def test_names(tmp_path, rgb, name):
     assert_shows(save(tmp_path / name, rgb), rgb)
 

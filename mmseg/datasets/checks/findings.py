@@ -41,7 +41,7 @@ KINDS = {
     'exif-unclear-image': (
         'warning',
         'image with an EXIF turn that the annotation may or may not follow: its size fits both. Read as stored',
-        "apply or remove the turn: PIL.ImageOps.exif_transpose(image), or exiftool -Orientation= FILE",
+        'apply or remove the turn: PIL.ImageOps.exif_transpose(image), or exiftool -Orientation= FILE',
     ),
     # annotations
     'empty-annotation': ('error', 'empty annotation file', FETCH),
