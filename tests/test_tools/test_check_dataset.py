@@ -1,5 +1,6 @@
 """tools/misc/check_dataset.py as a user runs it."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -12,13 +13,24 @@ from tests.camvid import CAMVID_ROOT, needs_camvid
 from tests.test_datasets.test_checks.scene_files import config, image, label, relabel, write_scenes
 
 ROOT = Path(__file__).parents[2]
+TOOL = ROOT / 'tools/misc/check_dataset.py'
 
 
-def run(*arguments):
-    command = [sys.executable, str(ROOT / 'tools/misc/check_dataset.py'), *map(str, arguments)]
-    # A C locale and a pipe: names must still be printed.
-    env = {**os.environ, 'PYTHONIOENCODING': 'ascii'}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run the command in this process; gives its exit code and what it printed on stdout and stderr."""
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    monkeypatch.delitem(sys.modules, 'command_line', raising=False)
+    spec = importlib.util.spec_from_file_location('check_dataset', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['check_dataset.py', *map(str, arguments)])
+        code = tool.main()
+        return code, *capfd.readouterr()
+
+    return run
 
 
 @pytest.fixture
@@ -33,38 +45,53 @@ def config_file(tmp_path):
     return file
 
 
-def test_a_good_dataset_and_a_bad_one(tmp_path, config_file):
+def test_a_good_dataset_and_a_bad_one(tmp_path, config_file, run):
     options = [config_file, '--nproc', 2, '--cfg-options', f'data_root={tmp_path / "data"}']
-    done = run(*options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert 'Good: 0 errors, 0 warnings in 17 images' in done.stdout
+    code, printed, errors = run(*options)
+    assert code == 0 and 'Good: 0 errors, 0 warnings in 17 images' in printed, printed + errors
 
     # A warning alone is no error.
-    extra = tmp_path / 'data/images/train/\xe9.PNG'
-    extra.write_bytes(image(tmp_path / 'data', 1).read_bytes())
-    done = run(*options)
-    assert done.returncode == 0 and '1 warning' in done.stdout and '(unused-image)' in done.stdout, done.stderr
+    (tmp_path / 'data/images/train/é.PNG').write_bytes(image(tmp_path / 'data', 1).read_bytes())
+    code, printed, _ = run(*options)
+    assert code == 0 and '1 warning' in printed and '(unused-image)' in printed
 
     relabel(label(tmp_path / 'data', 3), lambda labels: labels + 100)
-    done = run(*options, '--json')
-    report = json.loads(done.stdout)
-    assert done.returncode == 1 and not report['ok'] and (report['errors'], report['warnings']) == (1, 1)
+    code, printed, errors = run(*options, '--json')
+    report = json.loads(printed)
+    assert code == 1 and not report['ok'] and (report['errors'], report['warnings']) == (1, 1)
     assert [finding['code'] for finding in report['findings']] == ['label-outside-classes', 'unused-image']
     assert report['findings'][0]['files'] == [str(label(tmp_path / 'data', 3))]
-    assert 'Reading train: 12/12' in done.stderr
+    assert 'Reading train: 12/12' in errors
 
-    done = run(config_file)
-    assert done.returncode == 1 and 'nowhere/images/train' in done.stdout and '(dataset)' in done.stdout
+    code, printed, _ = run(config_file, '--splits', 'val')
+    assert code == 1 and 'nowhere/images/val' in printed and '(dataset)' in printed and 'train' not in printed
 
 
-def test_bad_arguments(tmp_path, config_file):
-    done = run(tmp_path / 'pet.py')
-    assert done.returncode == 1 and "did you mean" in done.stderr and 'pets.py' in done.stderr
-    assert run(config_file, '--nproc', 0).returncode == 2
+def test_bad_arguments(tmp_path, config_file, run):
+    with pytest.raises(FileNotFoundError, match="did you mean '.*pets.py'"):
+        run(tmp_path / 'pet.py')
+    with pytest.raises(SystemExit):
+        run(config_file, '--nproc', 0)
+
+
+def test_from_a_shell_in_a_locale_without_accents(tmp_path, config_file):
+    (tmp_path / 'data/images/train/é.png').write_bytes(b'')
+    command = [
+        sys.executable,
+        TOOL,
+        config_file,
+        '--splits',
+        'train',
+        '--cfg-options',
+        f'data_root={tmp_path / "data"}',
+    ]
+    env = {**os.environ, 'PYTHONIOENCODING': 'ascii'}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
+    assert done.returncode == 1 and r'\xe9.png' in done.stdout and 'Not good' in done.stdout, done.stderr
 
 
 @needs_camvid
-def test_camvid_has_no_fault():
+def test_camvid_has_no_fault(run):
     recipe = ROOT / 'configs_local/lrformer/lrformer-t-40k_camvid-360x480.py'
-    done = run(recipe, '--nproc', 2, '--cfg-options', f'data_root={CAMVID_ROOT}')
-    assert done.returncode == 0 and 'Good: 0 errors, 0 warnings in 701 images' in done.stdout, done.stdout
+    code, printed, _ = run(recipe, '--nproc', 2, '--cfg-options', f'data_root={CAMVID_ROOT}')
+    assert code == 0 and 'Good: 0 errors, 0 warnings in 701 images' in printed, printed
