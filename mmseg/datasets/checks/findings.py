@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 SHOWN = 3  # files that a finding names in text; JSON has all
 GRAVITY = ('error', 'warning', 'note')
 
-FETCH = 'fetch or convert the files again, or leave their names out: {ann_file}\nor, in training, skip them: {skip}'
+FETCH = (
+    'fetch or convert the files again, or leave their names out: {ann_file}\n'
+    'or, in training, skip what cannot be read: {skip}'
+)
 LEAVE_OUT = 'leave their names out: {ann_file}'
 CONVERT = 'write one class index per pixel, as 8-bit PNG'
 
@@ -150,9 +153,9 @@ def _named(file: str, text: str) -> str:
 
 
 def _fill(fix: str, split: str, count: int) -> str:
-    first = split.split(', ')[0]
+    name = split.split(', ')[0].partition('[')[0]
     return (
-        fix.replace('{ann_file}', config_lines(split, f"ann_file='{first.partition('[')[0]}_good.txt'"))
+        fix.replace('{ann_file}', config_lines(split, f"ann_file='{name}_good.txt'") + '  # with one NAME a line')
         .replace('{skip}', config_lines('train', f'max_bad_samples={count}'))
         .replace('{img_suffix}', config_lines(split, "img_suffix=('.jpg', '.png')") + '  # with the suffixes you have')
     )

@@ -93,7 +93,7 @@ def _open(name: str, given: dict | BaseDataset) -> Split:
 
 
 def _read_pipeline(split: Split) -> None:
-    steps = split.dataset.pipeline.transforms
+    steps = getattr(getattr(split.dataset, 'pipeline', None), 'transforms', ())
     image = next((step for step in steps if isinstance(step, LoadImageFromFile)), LoadImageFromFile())
     label = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
     split.reading = Reading(

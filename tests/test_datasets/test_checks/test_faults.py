@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import struct
+import unicodedata
 import zlib
 
 import numpy as np
@@ -275,6 +276,14 @@ def test_split_file(root):
     report = check_datasets(datasets)
     assert {'missing-image': 1, 'repeated-name': 1}.items() <= found(report).items()
     assert report.summaries[0].images == 2
+
+
+def test_names_that_only_look_alike(root):
+    image(root, 3).rename(root / f'images/train/{unicodedata.normalize("NFD", "é")}.png')
+    label(root, 3).rename(root / f'annotations/train/{unicodedata.normalize("NFC", "é")}.png')
+    report = check(root)
+    assert found(report) == {'missing-annotation': 1, 'annotation-without-image': 1}
+    assert 'spelling of accents' in report.findings[0].files[0]
 
 
 # ---- config
