@@ -1,16 +1,39 @@
 """Images and label maps in two folders: what every segmentation dataset here is."""
 
 import difflib
+import errno
 import os.path as osp
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import exists, isdir, list_dir_or_file, list_from_file
 
 from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.utils.image_file import UnreadableFileError
+
+from .bad_samples import BadSamples
 
 SHOWN = 5  # how many offenders an error message names
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """The files of a dataset, before it is known whether they are complete.
+
+    Attributes:
+        names: NAME of each sample, in order: those of the split file, or of all images.
+        images: NAME -> image, relative to its folder, of all images there.
+        image_files: all files of the image folder, whatever they are.
+        label_files: all files of the label map folder; None for a dataset without label maps.
+    """
+
+    names: list[str]
+    images: dict[str, str]
+    image_files: list[str]
+    label_files: list[str] | None
 
 
 @DATASETS.register_module()
@@ -42,6 +65,11 @@ class BaseSegDataset(BaseDataset):
         ignore_index: Label of pixels that belong to no class.
         reduce_zero_label: Label 0 of the files means "no class", and label k is class k - 1.
         backend_args: mmengine's file backend for both folders and the split file; None is the local disk.
+        max_bad_samples: How many different samples may turn out unreadable in training (a file that is gone,
+            empty, truncated, no image or absurdly large) before that ends the run. Each is logged with its file's
+            name, and replaced by a sample that depends on its index only, so the run repeats and resumes exactly.
+            Each process counts its own share, anew after a resume. Sizes and labels that are wrong always end the
+            run: they say that the dataset or its config is.
 
     Raises:
         FileNotFoundError: A folder, the split file, an image or a label map does not exist.
@@ -69,12 +97,20 @@ class BaseSegDataset(BaseDataset):
         ignore_index: int = 255,
         reduce_zero_label: bool = False,
         backend_args: Mapping | None = None,
+        max_bad_samples: int = 0,
     ):
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
         self.ignore_index = ignore_index
         self.reduce_zero_label = reduce_zero_label
         self.backend_args = None if backend_args is None else dict(backend_args)
+        if max_bad_samples < 0 or (max_bad_samples and test_mode):
+            raise ValueError(
+                f'max_bad_samples={max_bad_samples} must be 0 or more, and 0 where test_mode is on: a score over '
+                'other images than those asked for means nothing. Set it in train_dataloader.dataset'
+            )
+        self.max_bad_samples = max_bad_samples
+        self._bad_samples: BadSamples | None = None
         if data_prefix is None:
             data_prefix = {'img_path': '', 'seg_map_path': ''}
         self._check_prefix(data_prefix)
@@ -210,20 +246,61 @@ class BaseSegDataset(BaseDataset):
             info['num_classes'] = len(self._metainfo['classes'])
         return info
 
+    def prepare_data(self, idx: int) -> dict | None:
+        """One sample through the pipeline; with ``max_bad_samples``, another one if it is unreadable.
+
+        Raises:
+            RuntimeError: more samples than ``max_bad_samples`` are unreadable.
+        """
+        if not self.max_bad_samples:
+            return super().prepare_data(idx)
+        index = idx % len(self)
+        # Not the global generator: the choice must depend on the index alone.
+        generator = np.random.default_rng(index)
+        while True:
+            try:
+                return super().prepare_data(index)
+            except (OSError, UnreadableFileError) as error:
+                self._bad_samples.add(index, error)
+            index = int(generator.integers(len(self)))
+
+    def full_init(self) -> None:
+        """Look for the files, once."""
+        super().full_init()
+        if self.max_bad_samples and self._bad_samples is None:
+            self._bad_samples = BadSamples(self.max_bad_samples, len(self))
+
     def load_data_list(self) -> list[dict]:
-        """Find all samples with one walk over each folder, and check that each image has its label map."""
-        has_labels = 'seg_map_path' in self.data_prefix
+        """Find all samples, and check that each has its image and its label map."""
+        found = self.find_files()
+        self._check_split(found)
+        if found.label_files is not None:
+            self._check_pairs(found)
+        return [self.sample_paths(name, found) for name in found.names]
+
+    def find_files(self) -> FoundFiles:
+        """List the files with one walk over each folder.
+
+        Raises:
+            FileNotFoundError: a folder or the split file does not exist, or there is no image.
+            ValueError: two images have one NAME, or the split file is empty.
+        """
         image_files = self._list_files('img_path')
+        has_labels = 'seg_map_path' in self.data_prefix
         shared = has_labels and self.data_prefix['seg_map_path'] == self.data_prefix['img_path']
         images = self._images_by_name(image_files, skip_label_maps=shared)
-        names = self._read_split(images) if self.ann_file else sorted(images, key=images.get)
-        samples = [{'img_path': osp.join(self.data_prefix['img_path'], images[name])} for name in names]
+        names = self._read_split() if self.ann_file else sorted(images, key=images.get)
+        label_files = None
         if has_labels:
             label_files = image_files if shared else self._list_files('seg_map_path')
-            self._check_pairs(names, images, label_files)
-            for name, sample in zip(names, samples, strict=True):
-                sample['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'], name + self.seg_map_suffix)
-        return samples
+        return FoundFiles(names, images, image_files, label_files)
+
+    def sample_paths(self, name: str, found: FoundFiles) -> dict:
+        """``img_path`` of a sample and, in a dataset with label maps, ``seg_map_path``."""
+        paths = {'img_path': osp.join(self.data_prefix['img_path'], found.images[name])}
+        if found.label_files is not None:
+            paths['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'], name + self.seg_map_suffix)
+        return paths
 
     def _images_by_name(self, files: list[str], skip_label_maps: bool) -> dict[str, str]:
         """NAME -> file name relative to the image folder."""
@@ -250,7 +327,7 @@ class BaseSegDataset(BaseDataset):
             )
         return images
 
-    def _read_split(self, images: dict[str, str]) -> list[str]:
+    def _read_split(self) -> list[str]:
         if not exists(self.ann_file, backend_args=self.backend_args):
             raise FileNotFoundError(
                 f'{type(self).__name__}: the split file {self.ann_file!r} does not exist (ann_file, relative '
@@ -260,7 +337,11 @@ class BaseSegDataset(BaseDataset):
         names = _read_lines(self.ann_file, self.backend_args)
         if not names:
             raise ValueError(f'{type(self).__name__}: the split file {self.ann_file!r} is empty')
-        lost = [name for name in names if name not in images]
+        return names
+
+    def _check_split(self, found: FoundFiles) -> None:
+        names = found.names
+        lost = [name for name in names if name not in found.images]
         if lost:
             with_suffix = osp.splitext(lost[0])[1] in (self.img_suffix, *self.img_suffix)
             hint = '; write the names without their suffix' if with_suffix else ''
@@ -269,9 +350,9 @@ class BaseSegDataset(BaseDataset):
                 f'{len(names)}) that are not under {self.data_prefix["img_path"]!r} with '
                 f'img_suffix={self.img_suffix!r}: {_shorten(lost)}{hint}'
             )
-        return names
 
-    def _check_pairs(self, names: list[str], images: dict[str, str], label_files: list[str]) -> None:
+    def _check_pairs(self, found: FoundFiles) -> None:
+        names, images, label_files = found.names, found.images, found.label_files
         present = set(label_files)
         lost = [name for name in names if name + self.seg_map_suffix not in present]
         if not lost:
@@ -311,7 +392,15 @@ class BaseSegDataset(BaseDataset):
                 'docs/datasets.md shows the folder trees'
             )
         found = list_dir_or_file(folder, list_dir=False, recursive=True, backend_args=self.backend_args)
-        return [name.replace(osp.sep, '/') for name in found]
+        try:
+            return [name.replace(osp.sep, '/') for name in found]
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise ValueError(
+                f'{type(self).__name__}: a link in the {kind} folder {folder!r} leads back to a folder that it lies '
+                f'in, so the files have no end. Delete it: {error.filename}'
+            ) from None
 
 
 def distinct_palette(count: int) -> list[list[int]]:

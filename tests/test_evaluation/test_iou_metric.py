@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -105,6 +106,29 @@ def test_equals_brute_force_for_any_batch_size(seed, count, classes, beta, dtype
         assert result.keys() == expected.keys()
         for key, value in result.items():
             assert value == pytest.approx(expected[key], abs=0.0051, nan_ok=True), key
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    height=st.integers(1, 600),
+    width=st.integers(1, 600),
+    classes=st.integers(2, 255),
+    ignore=st.sampled_from([255, 0, 100]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_counts_of_whole_images_are_those_of_a_plain_count(height, width, classes, ignore, seed):
+    """All label values, sizes from 1 to 600: each pair of label and prediction, counted by looking for it."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, classes, (height, width)).astype(np.uint8)
+    label[rng.random(label.shape) < 0.1] = ignore
+    pred = np.where(rng.random(label.shape) < 0.5, np.minimum(label, classes - 1), label[::-1, ::-1] % classes)
+    metric = metric_for(classes, ignore_index=ignore)
+    metric.process(None, [sample(pred.astype(np.int64), label)])
+    matrix = metric._matrix.numpy()
+    counts = Counter(zip(label.ravel().tolist(), pred.ravel().tolist(), strict=True))
+    counts = {pair: count for pair, count in counts.items() if pair[0] != ignore}
+    assert {pair: matrix[pair] for pair in counts} == counts
+    assert matrix.sum() == sum(counts.values())
 
 
 def test_known_numbers():

@@ -1,69 +1,17 @@
 """From files to arrays: images, and annotations as class indices."""
 
-import io
-
 import cv2
-import mmcv
 import numpy as np
 from mmcv.transforms import LoadAnnotations as LoadAnnotationsBase
-from mmengine import fileio
-from PIL import Image
 
 from mmseg.registry import TRANSFORMS
+from mmseg.utils.image_file import PNG_START, decode, read_bytes, read_image
 
 from .base import Transform, count_labels, require
 
 # Labels are looked up in a table; more than 16 bits is no label map but, say, colours packed into integers.
 MAX_LABEL = 2**16 - 1
 MAX_LISTED = 10
-
-
-def _read(path, what: str, flag: str, backend: str, backend_args: dict | None) -> np.ndarray:
-    """Decode an image file, or say which file cannot be decoded and why.
-
-    ``what`` is 'image' or 'annotation', ``flag`` and ``backend`` are those of :func:`mmcv.imfrombytes`.
-    """
-    try:
-        content = fileio.get(path, backend_args=backend_args)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{what} '{path}' does not exist. Check data_root, data_prefix, the file suffixes "
-            'and the split file of the dataset.'
-        ) from error
-    if not content:
-        raise ValueError(f"{what} '{path}' is empty (0 bytes). Fetch or convert it again.")
-    reason = 'not an image, or truncated'
-    try:
-        array = mmcv.imfrombytes(content, flag=flag, backend=backend)
-    except Exception as error:  # each decoder has its own exceptions; all mean the same
-        array, reason = None, str(error)
-    if array is None or _is_cut_short(content):
-        raise ValueError(
-            f"{what} '{path}' cannot be read by {backend} ({len(content)} bytes; {reason}). Fetch or convert it again."
-        )
-    return array
-
-
-def _is_cut_short(content: bytes) -> bool:
-    """Whether a JPEG or PNG ends too early.
-
-    OpenCV before 5 fills what is missing with grey and says nothing. Only a file whose end looks wrong is
-    decoded a second time, by Pillow, which is strict: bytes after the end are legal and common.
-    """
-    if content.startswith(b'\xff\xd8'):  # neither marker can occur inside the coded pixels
-        looks_whole = content.rfind(b'\xff\xd9') > content.rfind(b'\xff\xda')
-    elif content.startswith(b'\x89PNG'):
-        looks_whole = b'IEND' in content[-12:]
-    else:
-        looks_whole = True
-    if looks_whole:
-        return False
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-    except Exception:
-        return True
-    return False
 
 
 @TRANSFORMS.register_module()
@@ -73,17 +21,22 @@ class LoadImageFromFile(Transform):
     Adds ``img`` (H x W x 3, uint8, BGR unless told otherwise), ``img_shape`` and ``ori_shape``
     (both height, width).
 
+    A photo that EXIF says to turn is turned, but for one with an annotation (``seg_map_path``): that was drawn
+    either on the pixels as stored or as shown, and its size decides. Where both fit, pixels stay as stored. See
+    :func:`mmseg.utils.image_file.read_image`.
+
     Args:
         ignore_empty: Return None for an unreadable image, which makes the dataset pick another sample,
             instead of raising.
         to_float32: Convert the image to float32.
-        color_type: ``flag`` of :func:`mmcv.imfrombytes`: 'color', 'grayscale', 'unchanged', ...
+        color_type: ``flag`` of :func:`mmcv.imfrombytes`: 'color', 'grayscale', 'unchanged' (neither turned nor
+            reduced to 8 bits and 3 channels), ...
         imdecode_backend: 'cv2', 'pillow', 'turbojpeg' or 'tifffile'.
         backend_args: Which storage backend of :mod:`mmengine.fileio` to read from; None goes by the path.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is empty, truncated or not an image.
+        UnreadableFileError: (a ValueError) the file is empty, truncated, not an image or absurdly large.
     """
 
     def __init__(
@@ -103,7 +56,13 @@ class LoadImageFromFile(Transform):
 
     def transform(self, results: dict) -> dict | None:
         try:
-            img = _read(results['img_path'], 'image', self.color_type, self.imdecode_backend, self.backend_args)
+            img = read_image(
+                results['img_path'],
+                results.get('seg_map_path'),
+                self.color_type,
+                self.imdecode_backend,
+                self.backend_args,
+            )
         except (OSError, ValueError):
             if self.ignore_empty:
                 return None
@@ -136,7 +95,8 @@ class LoadImageFromNDArray(LoadImageFromFile):
 class LoadAnnotations(Transform, LoadAnnotationsBase):
     """Load ``seg_map_path`` as ``gt_seg_map``: H x W, one class index per pixel.
 
-    The file holds one integer per pixel: 1, 8 or 16 bits grey, or a palette PNG, read as indices.
+    The file holds one integer per pixel: 1, 8 or 16 bits grey, or a palette PNG, read as indices. It is never
+    turned, whatever its EXIF data say.
     ``results`` may say how these become class indices; a step whose key is missing is left out. In order:
 
     - ``reduce_zero_label``: 0 becomes ``ignore_index``, which stays; labels between go down by one
@@ -155,8 +115,9 @@ class LoadAnnotations(Transform, LoadAnnotationsBase):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is empty, truncated, not an image, a colour image or of another size than its
-            image, or it holds a label outside the classes.
+        UnreadableFileError: (a ValueError) the file is empty, truncated, not an image or absurdly large.
+        ValueError: it is a colour image, has 2 or 4 bits grey or another size than its image, or holds a label
+            outside the classes.
     """
 
     def __init__(
@@ -183,15 +144,19 @@ class LoadAnnotations(Transform, LoadAnnotationsBase):
                 'Set data_prefix=dict(seg_map_path=...), or take LoadAnnotations out of the pipeline to '
                 'predict only.'
             )
-        labels = _read(path, 'annotation', 'unchanged', self.imdecode_backend, self.backend_args)
-        labels = _as_integer_map(labels, path)
+        labels = load_label_map(path, self.imdecode_backend, self.backend_args)
         _check_size(labels, path, results)
-        results['gt_seg_map'] = _to_classes(labels, path, self._reduces_zero_label(results), results)
+        results['gt_seg_map'] = _to_classes(labels, path, self.reduces_zero_label(results), results)
         fields = results.setdefault('seg_fields', [])
         if 'gt_seg_map' not in fields:
             fields.append('gt_seg_map')
 
-    def _reduces_zero_label(self, results: dict) -> bool:
+    def reduces_zero_label(self, results: dict) -> bool:
+        """Whether label 0 means "no class": what the transform says, or else the dataset.
+
+        Raises:
+            ValueError: the two contradict each other.
+        """
         of_dataset = results.get('reduce_zero_label')
         if self.reduce_zero_label is None:
             return bool(of_dataset)
@@ -204,7 +169,24 @@ class LoadAnnotations(Transform, LoadAnnotationsBase):
         return self.reduce_zero_label
 
 
-def _as_integer_map(labels: np.ndarray, path) -> np.ndarray:
+def load_label_map(path, backend: str = 'pillow', backend_args: dict | None = None) -> np.ndarray:
+    """The labels as an annotation file holds them: H x W, unsigned integers.
+
+    Raises:
+        FileNotFoundError, UnreadableFileError, ValueError: as for :class:`LoadAnnotations`.
+    """
+    content = read_bytes(path, 'annotation', backend_args)
+    labels = decode(content, path, 'annotation', 'unchanged', backend)
+    return as_integer_map(labels, path, content)
+
+
+def as_integer_map(labels: np.ndarray, path, content: bytes) -> np.ndarray:
+    # The byte after a PNG's sizes is its bits per pixel, the next its colour type, 0 for grey.
+    if content.startswith(PNG_START) and content[24] in (2, 4) and content[25] == 0:
+        raise ValueError(
+            f"annotation '{path}' is a grey PNG of {content[24]} bits per pixel, whose values decoders stretch to "
+            'the range from 0 to 255. Save it with 8 bits.'
+        )
     if labels.ndim == 3 and labels.shape[2] == 1:
         labels = labels[..., 0]
     if labels.ndim != 2:
@@ -238,16 +220,25 @@ def _to_classes(labels: np.ndarray, path, reduce_zero_label: bool, results: dict
     """File labels to class indices, through a table; raise where one is outside the classes."""
     ignore = results.get('ignore_index', 255)
     values, _ = count_labels(labels)
-    table = np.arange(max(int(values[-1]) + 1, 256))
+    table = class_table(int(values[-1]), reduce_zero_label, results.get('label_map'), ignore)
+    if 'num_classes' in results:
+        _check_range(values, table[values], path, results['num_classes'], ignore)
+    return _look_up(labels, values, table)
+
+
+def class_table(highest: int, reduce_zero_label: bool, label_map: dict | None, ignore: int) -> np.ndarray:
+    """What each label of a file, 0 to at least ``highest``, becomes; see :class:`LoadAnnotations`."""
+    table = np.arange(max(highest + 1, 256))
     if reduce_zero_label:
         # labels above `ignore` stay: going down, the first of them would silently become ignored
         table[1 : ignore if ignore > 0 else None] -= 1
         table[0] = ignore
-    if results.get('label_map'):
-        table = _apply_label_map(table, results['label_map'], ignore)
-    if 'num_classes' in results:
-        _check_range(values, table[values], path, results['num_classes'], ignore)
-    return _look_up(labels, values, table)
+    return _apply_label_map(table, label_map, ignore) if label_map else table
+
+
+def is_outside(classes: np.ndarray, num_classes: int, ignore: int) -> np.ndarray:
+    """Which class indices are neither one of the classes nor the ignored one."""
+    return (classes != ignore) & ((classes < 0) | (classes >= num_classes))
 
 
 def _look_up(labels: np.ndarray, values: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -269,7 +260,7 @@ def _apply_label_map(table: np.ndarray, label_map: dict, ignore: int) -> np.ndar
 
 
 def _check_range(values: np.ndarray, classes: np.ndarray, path, num_classes: int, ignore: int) -> None:
-    outside = (classes != ignore) & ((classes < 0) | (classes >= num_classes))
+    outside = is_outside(classes, num_classes, ignore)
     if not outside.any():
         return
     bad = values[outside].tolist()

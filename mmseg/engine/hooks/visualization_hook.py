@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
+from mmseg.utils.image_file import read_image
 
 
 @HOOKS.register_module()
@@ -95,8 +96,7 @@ class SegVisualizationHook(Hook):
         """The image as H x W x 3, RGB, uint8, at the size of its prediction."""
         path = sample.get('img_path')
         if path and mmengine.fileio.exists(path, backend_args=self.backend_args):
-            content = mmengine.fileio.get(path, backend_args=self.backend_args)
-            image = mmcv.imfrombytes(content, channel_order='rgb')
+            image = mmcv.bgr2rgb(read_image(path, sample.get('seg_map_path'), backend_args=self.backend_args))
         else:
             image = mmcv.bgr2rgb(inputs.clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
             # What lies beyond img_shape was padded.

@@ -1,15 +1,20 @@
+import struct
+import tempfile
+import zlib
+
 import cv2
 import mmcv
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import mmseg.datasets.transforms  # noqa: F401
-from mmseg.datasets.transforms.loading import _is_cut_short, _to_classes
+from mmseg.datasets.transforms.loading import _to_classes
 from mmseg.registry import TRANSFORMS
+from mmseg.utils.image_file import is_cut_short
 
 IMG = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 5, (20, 30), dtype=np.uint8)
@@ -83,7 +88,33 @@ def test_truncation_is_seen_where_the_decoder_is_silent(tmp_path, monkeypatch, s
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match='truncated'):
         load_image(path)
-    assert not _is_cut_short(content + b'\xff\xda trailing bytes of a phone camera' * 9)
+    assert not is_cut_short(content + b'\xff\xda trailing bytes of a phone camera' * 9)
+
+
+@pytest.mark.parametrize('order', [['LoadImageFromFile', 'LoadAnnotations'], ['LoadAnnotations', 'LoadImageFromFile']])
+@pytest.mark.parametrize('turned', [False, True])
+def test_a_photo_with_an_exif_turn_stays_with_its_annotation(tmp_path, order, turned):
+    """Whether the annotation was drawn on the photo as stored or as shown."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise
+    Image.fromarray(np.dstack([LABELS * 50] * 3)).save(tmp_path / 'a.png', exif=exif)
+    labels = np.ascontiguousarray(np.rot90(LABELS, -1)) if turned else LABELS
+    results = dict(img_path=str(tmp_path / 'a.png'), seg_map_path=str(save(tmp_path / 'labels.png', labels)))
+    for name in order:
+        results = TRANSFORMS.build(dict(type=name))(results)
+    assert results['ori_shape'] == labels.shape
+    np.testing.assert_array_equal(results['gt_seg_map'], labels)
+    np.testing.assert_array_equal(results['img'][..., 0], labels * 50)
+
+
+def test_an_annotation_of_neither_size_is_refused(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(IMG).save(tmp_path / 'a.png', exif=exif)
+    results = dict(img_path=str(tmp_path / 'a.png'), seg_map_path=str(save(tmp_path / 'labels.png', LABELS[1:])))
+    results = TRANSFORMS.build(dict(type='LoadImageFromFile'))(results)
+    with pytest.raises(ValueError, match=r'labels\.png.*19x30.*a\.png.*20x30'):
+        TRANSFORMS.build(dict(type='LoadAnnotations'))(results)
 
 
 def test_array_in_memory():
@@ -118,6 +149,43 @@ def test_one_bit_png(tmp_path):
     path = tmp_path / 'bits.png'
     Image.fromarray(LABELS > 2).save(path)
     np.testing.assert_array_equal(load_labels(path)['gt_seg_map'], (LABELS > 2).astype(np.uint8))
+
+
+@given(
+    labels=hnp.arrays(np.uint8, st.tuples(st.integers(1, 600), st.integers(1, 60)), fill=st.integers(0, 255)),
+    kind=st.sampled_from(['grey', 'palette', 'sixteen', 'turned']),
+)
+@settings(max_examples=60)
+def test_any_labels_come_back_as_they_were_saved(labels, kind):
+    with tempfile.NamedTemporaryFile(suffix='.png') as file:
+        image, options = Image.fromarray(labels), {}
+        if kind == 'palette':
+            image.putpalette(np.random.default_rng(0).permutation(768).astype(np.uint8).tobytes())
+        elif kind == 'sixteen':
+            image = Image.fromarray(labels.astype(np.uint16))
+        elif kind == 'turned':
+            options['exif'] = Image.Exif()
+            options['exif'][0x0112] = 6
+        image.save(file, 'PNG', **options)
+        file.flush()
+        np.testing.assert_array_equal(load_labels(file.name)['gt_seg_map'], labels)
+
+
+@pytest.mark.parametrize('bits', [2, 4])
+def test_grey_of_2_and_4_bits_is_refused(tmp_path, bits):
+    """Decoders stretch it: a 1 comes out as 85 or 17."""
+    cv2.imwrite(str(tmp_path / 'a.png'), LABELS)
+    content = bytearray((tmp_path / 'a.png').read_bytes())
+    rows = b''.join(b'\0' + bytes(row) for row in np.zeros((20, -(-30 * bits // 8)), np.uint8))
+    content[24] = bits
+    content[29:33] = struct.pack('>I', zlib.crc32(content[12:29]))
+    pixels = b'IDAT' + zlib.compress(rows)
+    data = struct.pack('>I', len(pixels) - 4) + pixels + struct.pack('>I', zlib.crc32(pixels))
+    end = b'\0\0\0\0IEND\xaeB`\x82'
+    (tmp_path / 'a.png').write_bytes(bytes(content[:33]) + data + end)
+    assert np.asarray(Image.open(tmp_path / 'a.png')).shape == (20, 30)
+    with pytest.raises(ValueError, match=rf'a\.png.*{bits} bits per pixel.*with 8 bits'):
+        load_labels(tmp_path / 'a.png')
 
 
 @pytest.mark.parametrize('backend', ['pillow', 'cv2'])
