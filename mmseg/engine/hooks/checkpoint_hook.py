@@ -85,9 +85,21 @@ class CheckpointHook(Hook):
             self._save(runner, dict(epoch=runner.epoch + 1, iter=runner.iter))
 
     def after_val_epoch(self, runner, metrics: dict) -> None:
-        """Save the weights if they are the best so far."""
-        if self.save_best is None or self._folder is None:
-            return  # not wanted, or validation outside of training
+        """Save the weights if they are the best so far, and let the iteration's checkpoint know what was found."""
+        if self._folder is None:
+            return  # validation outside of training
+        if self.save_best is not None:
+            self._compare(runner, metrics)
+        number = runner.epoch if self.by_epoch else runner.iter
+        if number in runner.message_hub.get_info('keep_ckpt_ids', []):
+            self._save(runner, dict(epoch=runner.epoch, iter=runner.iter))  # a run resumed from it need not validate
+
+    def before_leaving(self, runner) -> None:
+        """Save what is not on the disk yet, before training ends ahead of its time."""
+        if runner.message_hub.get_info('keep_ckpt_ids', [])[-1:] != [runner.iter]:
+            self._save(runner, dict(epoch=runner.epoch, iter=runner.iter))
+
+    def _compare(self, runner, metrics: dict) -> None:
         if self.save_best not in metrics:
             raise KeyError(
                 f'CheckpointHook: save_best={self.save_best!r} is no metric of this validation: {", ".join(metrics)}'
@@ -131,8 +143,6 @@ class CheckpointHook(Hook):
         runner.logger.info(f'best {self.save_best} so far, {score:.4f}: saved {path}')
         if is_main_process() and previous and previous != path:
             _remove(previous)
-        if number in hub.runtime_info.get('keep_ckpt_ids', []):
-            self._save(runner, meta)  # again, so that a run resumed from it knows the best score
 
 
 def _remove(path: str) -> None:

@@ -51,6 +51,18 @@ def describe_processes() -> str:
     return f'{processes} {where}{how}'
 
 
+def jobs() -> dict[str, str]:
+    """The names under which launchers know this job, in all attempts at it: by ``torchrun`` and ``slurm``."""
+    names = dict(torchrun='TORCHELASTIC_RUN_ID', slurm='SLURM_JOB_ID')
+    return {launcher: os.environ[name] for launcher, name in names.items() if name in os.environ}
+
+
+def restarted_jobs() -> dict[str, str]:
+    """Those of :func:`jobs` whose launcher has started them again, after a failure or a preemption."""
+    counts = dict(torchrun='TORCHELASTIC_RESTART_COUNT', slurm='SLURM_RESTART_COUNT')
+    return {launcher: job for launcher, job in jobs().items() if int(os.environ.get(counts[launcher]) or 0) > 0}
+
+
 def _take_gpu(local_rank: int) -> None:
     gpus = torch.cuda.device_count()
     processes = int(os.environ.get('LOCAL_WORLD_SIZE', local_rank + 1))
