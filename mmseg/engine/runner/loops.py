@@ -109,7 +109,7 @@ class IterBasedTrainLoop(BaseLoop):
         self.sampler.seek(self._iter * plan.global_batch)
         runner.model.train()
         self._buffers = _Buffers(runner.model)
-        if runner.message_hub.get_info('validated') != self._iter:
+        if runner.message_hub.get_info('last_validation') != self._iter:
             self._validate_if_due()
         batches = iter(self.dataloader)
         while self._iter < self._max_iters and not self.stop_training:
@@ -158,8 +158,8 @@ class IterBasedTrainLoop(BaseLoop):
                 hub.update_info('skipped_in_a_row', 0)
             return
         self._buffers.put_back()
-        in_all = hub.get_info('skipped', 0) + 1
-        hub.update_info('skipped', in_all)
+        in_all = hub.get_info('skipped_steps', 0) + 1
+        hub.update_info('skipped_steps', in_all)
         hub.update_info('skipped_in_a_row', in_a_row + 1)
         bad = [name for name, value in outputs.items() if not value.isfinite().all()]
         what = f'not finite: {", ".join(bad) or "a gradient, or another process"}'
@@ -290,7 +290,7 @@ class ValLoop(_Evaluation, _ValLoop):
             runner.logger.warning(f'asked to leave by SIGTERM while validating iteration {runner.iter}')
             raise Preempted
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
-        runner.message_hub.update_info('validated', runner.iter)
+        runner.message_hub.update_info('last_validation', runner.iter)
         runner.call_hook('after_val_epoch', metrics=metrics)
         runner.call_hook('after_val')
         return metrics

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import time
+from functools import cached_property
 
 import mmengine
 import torch
@@ -301,7 +302,7 @@ class SegRunner(Runner):
         facts = dict(
             epoch=self.epoch + int(by_epoch),
             iter=self.iter + int(not by_epoch),
-            cfg=self.cfg.pretty_text,
+            cfg=self._config_text,
             seed=self.seed,
             experiment_name=self.experiment_name,
             time=time.strftime('%Y%m%d_%H%M%S'),
@@ -323,6 +324,10 @@ class SegRunner(Runner):
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         with atomic_write(os.path.join(out_dir, filename)) as file:
             torch.save(to_plain(checkpoint), file)
+
+    @cached_property
+    def _config_text(self) -> str:
+        return self.cfg.pretty_text  # formatting it takes longer than writing many a checkpoint
 
     def _circumstances(self) -> dict:
         return circumstances(self.batch_plan)

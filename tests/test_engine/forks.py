@@ -1,0 +1,168 @@
+"""Many short trainings that are killed, at the cost of importing everything once.
+
+    python -m tests.test_engine.forks < ORDERS
+
+reads orders, one JSON object a line, and for each trains a toy in forked processes and prints a JSON object with
+``codes``, the processes' exit codes. An order has ``work_dir``, ``processes``, ``workers`` and perhaps ``kill``:
+
+- a number: seconds after the first training iteration at which all processes are killed;
+- "write": in the middle of the third write of a checkpoint; "renamed": after it, before ``last_checkpoint``;
+- "validation": in the middle of the second validation.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torchvision  # noqa: F401  # what follows is imported by each training otherwise
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import runner
+from mmengine.utils.dl_utils import collect_env
+
+import mmseg.datasets
+import mmseg.evaluation
+import mmseg.models
+import mmseg.visualization  # noqa: F401
+from mmseg.engine.launch import train
+from mmseg.engine.runner import seg_runner
+from mmseg.registry import HOOKS
+
+from .toy import toy_config
+
+
+def exacting_config(work_dir: str, workers: int) -> Config:
+    """Everything that a resumed run could get wrong: dropout, running statistics, augmentation, EMA, schedules."""
+    cfg = toy_config(
+        work_dir,
+        model=dict(type='ToyModel', norm='BN', dropout=0.3),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=24, val_interval=4),
+        optim_wrapper=dict(
+            type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.02), clip_grad=dict(max_norm=1.0)
+        ),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=5),
+            dict(type='PolyLR', power=0.9, by_epoch=False, begin=5),
+        ],
+        val_evaluator=dict(type='ErrorMetric'),
+        custom_hooks=[dict(type='EMAHook', momentum=0.1)],
+        log_processor=dict(by_epoch=False, window_size=5),
+    )  # fmt: skip
+    cfg['train_dataloader'].update(num_workers=workers, dataset=dict(type='ToyDataset', length=10, noise=0.1))
+    cfg['val_dataloader'] = {**cfg['val_dataloader'], 'num_workers': workers}
+    cfg['default_hooks']['checkpoint'] = dict(type='CheckpointHook', interval=3, save_best='mIoU', max_keep_ckpts=2)
+    return Config(cfg)
+
+
+@HOOKS.register_module()
+class Watch(Hook):
+    """Says when training begins, and kills its process in a validation."""
+
+    def __init__(self, started: str, in_validation: bool) -> None:
+        self.started, self.in_validation, self.validations = Path(started), in_validation, 0
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.started.touch()
+
+    def before_val(self, runner) -> None:
+        self.validations += 1
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if self.in_validation and self.validations == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_in_third_write(when: str) -> None:
+    real, writes = seg_runner.atomic_write, []
+
+    @contextlib.contextmanager
+    def write(path: str):
+        writes.append(path)
+        with real(path) as file:
+            yield file
+            if len(writes) == 3 and when == 'write':
+                file.truncate(file.tell() // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+        if len(writes) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    seg_runner.atomic_write = write
+
+
+def run_process(order: dict, rank: int, port: int, started: Path) -> None:
+    with open(Path(order['work_dir']).with_suffix(f'.{rank}.log'), 'ab') as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    kill = order.get('kill')
+    if kill in ('write', 'renamed'):
+        kill_in_third_write(kill)
+    cfg = exacting_config(order['work_dir'], order['workers'])
+    cfg.custom_hooks += [dict(type='Watch', started=str(started), in_validation=kill == 'validation')]
+    launcher = 'none'
+    if order['processes'] > 1:
+        launcher = 'pytorch'
+        os.environ.update(
+            RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(order['processes']),
+            MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port),
+        )  # fmt: skip
+    train(cfg, launcher, resume='auto')
+
+
+def fork(order: dict, rank: int, port: int, started: Path) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setpgid(0, 0)
+        run_process(order, rank, port, started)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def carry_out(order: dict) -> tuple[list[int], float | None]:
+    """The processes' exit codes, and the seconds from the first iteration to the end."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    started = Path(order['work_dir']).with_suffix('.started')
+    started.unlink(missing_ok=True)
+    started.parent.mkdir(parents=True, exist_ok=True)
+    pids = [fork(order, rank, port, started) for rank in range(order['processes'])]
+    kill, codes = order.get('kill'), {}
+    begun = None
+    while len(codes) < len(pids):
+        for pid in set(pids) - set(codes):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                codes[pid] = os.waitstatus_to_exitcode(status)
+        begun = begun or (started.exists() and time.monotonic())
+        late = isinstance(kill, float) and begun and time.monotonic() - begun >= kill
+        if late or any(codes.values()):  # the moment, or one has ended badly: the rest, workers too, dies as well
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+        time.sleep(0.002)
+    return [codes[pid] for pid in pids], time.monotonic() - begun if begun else None
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    environment = collect_env()
+    runner.collect_env = lambda: environment
+    for line in sys.stdin:
+        codes, seconds = carry_out(json.loads(line))
+        print(json.dumps(dict(codes=codes, seconds=seconds)), flush=True)
+
+
+if __name__ == '__main__':
+    main()
