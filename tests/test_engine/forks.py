@@ -7,7 +7,8 @@ reads orders, one JSON object a line, and for each trains a toy in forked proces
 
 - a number: seconds after the first training iteration at which all processes are killed;
 - "write": in the middle of the third write of a checkpoint; "renamed": after it, before ``last_checkpoint``;
-- "validation": in the middle of the second validation.
+- "validation": in the middle of the second validation;
+- "sigterm", "sigterm in validation": the first process is asked to leave, in an early iteration or as above.
 """
 
 import contextlib
@@ -30,8 +31,9 @@ import mmseg.datasets
 import mmseg.evaluation
 import mmseg.models
 import mmseg.visualization  # noqa: F401
-from mmseg.engine.launch import train
+from mmseg.engine.launch import run_program, train
 from mmseg.engine.runner import seg_runner
+from mmseg.engine.runner.preemption import RESTART_ME
 from mmseg.registry import HOOKS
 
 from .toy import toy_config
@@ -62,20 +64,25 @@ def exacting_config(work_dir: str, workers: int) -> Config:
 
 @HOOKS.register_module()
 class Watch(Hook):
-    """Says when training begins, and kills its process in a validation."""
+    """Says when training begins, and sends its process a signal at some point of it."""
 
-    def __init__(self, started: str, in_validation: bool) -> None:
-        self.started, self.in_validation, self.validations = Path(started), in_validation, 0
+    def __init__(self, started: str, kill: object) -> None:
+        self.started, self.kill, self.iterations, self.validations = Path(started), kill, 0, 0
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         self.started.touch()
+        self.iterations += 1
+        if (self.kill, self.iterations, runner.rank) == ('sigterm', 2, 0):
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def before_val(self, runner) -> None:
         self.validations += 1
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        if self.in_validation and self.validations == 2:
+        if self.validations == 2 and self.kill == 'validation':
             os.kill(os.getpid(), signal.SIGKILL)
+        if (self.validations, self.kill, runner.rank) == (2, 'sigterm in validation', 0):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def kill_in_third_write(when: str) -> None:
@@ -103,7 +110,7 @@ def run_process(order: dict, rank: int, port: int, started: Path) -> None:
     if kill in ('write', 'renamed'):
         kill_in_third_write(kill)
     cfg = exacting_config(order['work_dir'], order['workers'])
-    cfg.custom_hooks += [dict(type='Watch', started=str(started), in_validation=kill == 'validation')]
+    cfg.custom_hooks += [dict(type='Watch', started=str(started), kill=kill)]
     launcher = 'none'
     if order['processes'] > 1:
         launcher = 'pytorch'
@@ -120,7 +127,9 @@ def fork(order: dict, rank: int, port: int, started: Path) -> int:
         return pid
     try:
         os.setpgid(0, 0)
-        run_process(order, rank, port, started)
+        run_program(lambda: run_process(order, rank, port, started))
+    except SystemExit as leave:
+        os._exit(leave.code)
     except BaseException:
         import traceback
 
@@ -147,7 +156,8 @@ def carry_out(order: dict) -> tuple[list[int], float | None]:
                 codes[pid] = os.waitstatus_to_exitcode(status)
         begun = begun or (started.exists() and time.monotonic())
         late = isinstance(kill, float) and begun and time.monotonic() - begun >= kill
-        if late or any(codes.values()):  # the moment, or one has ended badly: the rest, workers too, dies as well
+        failed = any(code not in (0, RESTART_ME) for code in codes.values())
+        if late or failed:  # then all die, their workers as well
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)

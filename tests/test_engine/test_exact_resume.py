@@ -20,20 +20,38 @@ TIMES = ('time', 'data_time', 'eta', 'memory')
 
 @pytest.fixture(scope='module')
 def trainings():
+    """A function that trains, and returns the processes' exit codes and the seconds that they trained."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
     command = [sys.executable, '-m', 'tests.test_engine.forks']
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
 
-        def train(work_dir, processes=1, workers=0, kill=None):
+        def train(work_dir, processes=1, workers=0, kill=None, code=0):
             order = dict(work_dir=str(work_dir), processes=processes, workers=workers, kill=kill)
             server.stdin.write(json.dumps(order) + '\n')
             server.stdin.flush()
-            return json.loads(server.stdout.readline())
+            result = json.loads(server.stdout.readline())
+            assert code in result['codes'], (order, result, work_dir.with_suffix('.0.log').read_text()[-4000:])
+            assert set(result['codes']) == {code} or code == -9, (order, result)
+            return result
 
         yield train
         server.stdin.close()
+
+
+@pytest.fixture(scope='module')
+def whole_run(trainings, tmp_path_factory):
+    """A function that returns the folder of an uninterrupted run and the seconds that it trained."""
+    done = {}
+
+    def get(processes, workers):
+        if (processes, workers) not in done:
+            folder = tmp_path_factory.mktemp('whole') / 'run'
+            done[processes, workers] = folder, trainings(folder, processes, workers)['seconds']
+        return done[processes, workers]
+
+    return get
 
 
 def outcome(work_dir):
@@ -80,20 +98,38 @@ CASES = [(1, 0), (1, 2), (2, 0), (2, 2)]
 
 
 @pytest.mark.parametrize(('processes', 'workers'), CASES if KILLS >= 10 else [(1, 2), (2, 0)])
-def test_killed_and_resumed_is_as_never_killed(tmp_path, trainings, processes, workers):
-    whole = trainings(tmp_path / 'whole', processes, workers)
-    assert whole['codes'] == [0] * processes, (tmp_path / 'whole.0.log').read_text()[-4000:]
+def test_killed_and_resumed_is_as_never_killed(tmp_path, trainings, whole_run, processes, workers):
+    whole, seconds = whole_run(processes, workers)
     rng = random.Random(f'{processes} {workers}')
     moments = ['write', 'validation', 'renamed'][: max(KILLS, 2)]
-    moments += [rng.uniform(0, 0.6 * whole['seconds']) for _ in range(KILLS - len(moments))]
+    moments += [rng.uniform(0, 0.5 * seconds) for _ in range(KILLS - len(moments))]
     rng.shuffle(moments)
-    done = []
-    while moments or not done:
-        moment = moments.pop(0)
-        result = trainings(tmp_path / 'killed', processes, workers, kill=moment)
-        assert -9 in result['codes'], (moment, result, (tmp_path / 'killed.0.log').read_text()[-4000:])
-        done.append(moment)
-    result = trainings(tmp_path / 'killed', processes, workers)
-    assert result['codes'] == [0] * processes, (tmp_path / 'killed.0.log').read_text()[-4000:]
-    print(f'{processes} processes, {workers} workers: killed at {done}')
-    assert_same(outcome(tmp_path / 'whole'), outcome(tmp_path / 'killed'))
+    for moment in moments:
+        trainings(tmp_path / 'killed', processes, workers, kill=moment, code=-9)
+    trainings(tmp_path / 'killed', processes, workers)
+    print(f'{processes} processes, {workers} workers: killed at {moments}')
+    assert_same(outcome(whole), outcome(tmp_path / 'killed'))
+
+
+def test_four_processes_sum_in_the_same_order_after_a_restart(tmp_path, trainings, whole_run):
+    trainings(tmp_path / 'killed', processes=4, kill='validation', code=-9)
+    trainings(tmp_path / 'killed', processes=4)
+    assert_same(outcome(whole_run(4, 0)[0]), outcome(tmp_path / 'killed'))
+
+
+def test_augmentation_does_not_depend_on_workers(whole_run):
+    assert_same(outcome(whole_run(1, 0)[0]), outcome(whole_run(1, 2)[0]))
+
+
+def test_sigterm_saves_and_asks_for_another_start(tmp_path, trainings, whole_run):
+    """In an iteration; in a validation, which ends first if its iteration is not on the disk (8), else not (12)."""
+    work_dir = tmp_path / 'left'
+    trainings(work_dir, processes=2, kill='sigterm', code=75)
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_2.pth')
+    trainings(work_dir, processes=2, kill='sigterm in validation', code=75)
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_8.pth')
+    assert 'after iteration 8' in (tmp_path / 'left.0.log').read_text()
+    trainings(work_dir, processes=2, kill='sigterm in validation', code=75)
+    assert 'while validating' not in (tmp_path / 'left.0.log').read_text()
+    trainings(work_dir, processes=2)
+    assert_same(outcome(whole_run(2, 0)[0]), outcome(work_dir))

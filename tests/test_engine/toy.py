@@ -1,17 +1,20 @@
 """The smallest model, data and metric that a runner can work with."""
 
+import os
 import random
+import signal
 import uuid
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import Dataset
 
-from mmseg.registry import DATASETS, METRICS, MODELS
+from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
 
 
 @dataclass
@@ -109,6 +112,27 @@ class ErrorMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         raise NotImplementedError('evaluate does it all')
+
+
+@HOOKS.register_module()
+class Fate(Hook):
+    """What befalls a process in its first attempt, in the middle of a training iteration.
+
+    Args:
+        how: 'raise', or the name of a signal.
+        iteration: in which, counted from 0.
+        rank: whom.
+    """
+
+    def __init__(self, how: str, iteration: int, rank: int = 0) -> None:
+        self.how, self.iteration, self.rank = how, iteration, rank
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        first_attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') == '0'
+        if first_attempt and (self.rank, self.iteration) == (runner.rank, batch_idx):
+            if self.how == 'raise':
+                raise ArithmeticError('the toy is broken')
+            os.kill(os.getpid(), getattr(signal, self.how))
 
 
 def toy_config(work_dir, **changes) -> dict:

@@ -37,6 +37,12 @@ def init_process_group(launcher: str, backend: str | None = None, timeout: int |
     if has_cuda:
         _take_gpu(int(os.environ['LOCAL_RANK']))
     options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
+    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0) > 0:
+        # torchrun (seen with torch 2.15) keeps its store when it starts the processes again, and they would look for
+        # each other under the addresses of those that died.
+        store, rank, world_size = next(dist.rendezvous('env://', **options))
+        store = dist.PrefixStore(f'attempt_{os.environ["TORCHELASTIC_RESTART_COUNT"]}', store)
+        options = dict(**options, store=store, rank=rank, world_size=world_size)
     dist.init_process_group((backend or 'nccl') if has_cuda else 'gloo', **options)
 
 
