@@ -3,7 +3,8 @@
     python -m tests.test_engine.forks < ORDERS
 
 reads orders, one JSON object a line, and for each trains a toy in forked processes and prints a JSON object with
-``codes``, the processes' exit codes. An order has ``work_dir``, ``processes``, ``workers`` and perhaps ``kill``:
+``codes``, the processes' exit codes. An order has ``work_dir``, ``processes``, ``workers``, ``broken`` (the index of a
+training sample without finite numbers, or null) and ``kill`` (null, or when and how processes are killed):
 
 - a number: seconds after the first training iteration at which all processes are killed;
 - "write": in the middle of the third write of a checkpoint; "renamed": after it, before ``last_checkpoint``;
@@ -106,10 +107,11 @@ def run_process(order: dict, rank: int, port: int, started: Path) -> None:
     with open(Path(order['work_dir']).with_suffix(f'.{rank}.log'), 'ab') as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    kill = order.get('kill')
+    kill = order['kill']
     if kill in ('write', 'renamed'):
         kill_in_third_write(kill)
     cfg = exacting_config(order['work_dir'], order['workers'])
+    cfg.train_dataloader.dataset.broken = order['broken']
     cfg.custom_hooks += [dict(type='Watch', started=str(started), kill=kill)]
     launcher = 'none'
     if order['processes'] > 1:
@@ -147,7 +149,7 @@ def carry_out(order: dict) -> tuple[list[int], float | None]:
     started.unlink(missing_ok=True)
     started.parent.mkdir(parents=True, exist_ok=True)
     pids = [fork(order, rank, port, started) for rank in range(order['processes'])]
-    kill, codes = order.get('kill'), {}
+    kill, codes = order['kill'], {}
     begun = None
     while len(codes) < len(pids):
         for pid in set(pids) - set(codes):

@@ -27,8 +27,8 @@ def trainings():
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
 
-        def train(work_dir, processes=1, workers=0, kill=None, code=0):
-            order = dict(work_dir=str(work_dir), processes=processes, workers=workers, kill=kill)
+        def train(work_dir, processes=1, workers=0, kill=None, code=0, broken=None):
+            order = dict(work_dir=str(work_dir), processes=processes, workers=workers, kill=kill, broken=broken)
             server.stdin.write(json.dumps(order) + '\n')
             server.stdin.flush()
             result = json.loads(server.stdout.readline())
@@ -61,7 +61,8 @@ def outcome(work_dir):
     history = {k: v for k, v in hub['log_scalars'].items() if k.split('/')[-1] not in TIMES}
     best = hub['runtime_info']['best_score'], os.path.basename(hub['runtime_info']['best_ckpt'])
     state = {key: checkpoint[key] for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')}
-    return dict(**state, history=history, best=best, log=log(work_dir))
+    skipped = hub['runtime_info'].get('skipped_steps')
+    return dict(**state, history=history, best=best, skipped_steps=skipped, log=log(work_dir))
 
 
 def log(work_dir):
@@ -122,14 +123,21 @@ def test_augmentation_does_not_depend_on_workers(whole_run):
 
 
 def test_sigterm_saves_and_asks_for_another_start(tmp_path, trainings, whole_run):
-    """In an iteration; in a validation, which ends first if its iteration is not on the disk (8), else not (12)."""
+    """In an iteration; in a validation, which ends first if its iteration is not on the disk, otherwise not."""
     work_dir = tmp_path / 'left'
-    trainings(work_dir, processes=2, kill='sigterm', code=75)
-    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_2.pth')
-    trainings(work_dir, processes=2, kill='sigterm in validation', code=75)
-    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_8.pth')
-    assert 'after iteration 8' in (tmp_path / 'left.0.log').read_text()
-    trainings(work_dir, processes=2, kill='sigterm in validation', code=75)
-    assert 'while validating' not in (tmp_path / 'left.0.log').read_text()
+    messages = ['after iteration 2', 'after iteration 8', 'after iteration 16', 'while validating iteration 24']
+    for kill, message in zip(['sigterm'] + ['sigterm in validation'] * 3, messages, strict=True):
+        trainings(work_dir, processes=2, kill=kill, code=75)
+        assert f'asked to leave by SIGTERM {message}' in (tmp_path / 'left.0.log').read_text()
+        assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / f'iter_{message.split()[-1]}.pth')
     trainings(work_dir, processes=2)
     assert_same(outcome(whole_run(2, 0)[0]), outcome(work_dir))
+
+
+def test_processes_leave_out_the_same_steps(tmp_path, trainings):
+    """Whichever of them the broken sample came to; and a resumed run goes on counting."""
+    trainings(tmp_path / 'killed', processes=2, broken=4, kill='validation', code=-9)
+    trainings(tmp_path / 'killed', processes=2, broken=4)
+    trainings(tmp_path / 'one', processes=1, broken=4)
+    skipped = [outcome(tmp_path / name)['skipped_steps'] for name in ('killed', 'one')]
+    assert skipped[0] == skipped[1] > 3

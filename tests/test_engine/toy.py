@@ -32,10 +32,14 @@ class ToyDataset(Dataset):
 
     metainfo = dict(classes=('a', 'b'), palette=[[0, 0, 0], [255, 255, 255]])
 
-    def __init__(self, length: int = 10, data_root: str | None = None, noise: float = 0.0) -> None:
+    def __init__(
+        self, length: int = 10, data_root: str | None = None, noise: float = 0.0, broken: int | None = None
+    ) -> None:
         self.noise = noise
         generator = torch.Generator().manual_seed(1)
         self.images = torch.randn(length, 3, 8, 8, generator=generator)
+        if broken is not None:
+            self.images[broken] = torch.nan
         self.data_root = data_root
         self.loaded = []
 
