@@ -2,11 +2,11 @@
 
     python -m tests.test_engine.forks < ORDERS
 
-reads orders, one JSON object a line, and for each trains a toy in forked processes and prints a JSON object with
-``codes``, the processes' exit codes. An order has ``work_dir``, ``processes``, ``workers``, ``broken`` (the index of a
-training sample without finite numbers, or null) and ``kill`` (null, or when and how processes are killed):
+reads orders, one JSON object a line, and for each trains a toy in forked processes and prints a list of their exit
+codes. An order has ``work_dir``, ``processes``, ``workers``, ``broken`` (the index of a
+training sample without finite numbers, or null), ``iters`` and ``kill`` (null, or when and how processes are killed):
 
-- a number: seconds after the first training iteration at which all processes are killed;
+- two numbers: after that many training iterations and, then, seconds, all processes are killed;
 - "write": in the middle of the third write of a checkpoint; "renamed": after it, before ``last_checkpoint``;
 - "validation": in the middle of the second validation;
 - "sigterm", "sigterm in validation": the first process is asked to leave, in an early iteration or as above.
@@ -40,12 +40,12 @@ from mmseg.registry import HOOKS
 from .toy import toy_config
 
 
-def exacting_config(work_dir: str, workers: int) -> Config:
+def exacting_config(work_dir: str, workers: int, iters: int = 24) -> Config:
     """Everything that a resumed run could get wrong: dropout, running statistics, augmentation, EMA, schedules."""
     cfg = toy_config(
         work_dir,
         model=dict(type='ToyModel', norm='BN', dropout=0.3),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=24, val_interval=4),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=4),
         optim_wrapper=dict(
             type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.02), clip_grad=dict(max_norm=1.0)
         ),
@@ -65,14 +65,15 @@ def exacting_config(work_dir: str, workers: int) -> Config:
 
 @HOOKS.register_module()
 class Watch(Hook):
-    """Says when training begins, and sends its process a signal at some point of it."""
+    """Says how many iterations it saw, and sends its process a signal at some point."""
 
-    def __init__(self, started: str, kill: object) -> None:
-        self.started, self.kill, self.iterations, self.validations = Path(started), kill, 0, 0
+    def __init__(self, progress: str, kill: object) -> None:
+        self.progress, self.kill, self.iterations, self.validations = Path(progress), kill, 0, 0
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        self.started.touch()
         self.iterations += 1
+        if runner.rank == 0:
+            self.progress.write_text(str(self.iterations))
         if (self.kill, self.iterations, runner.rank) == ('sigterm', 2, 0):
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -103,16 +104,16 @@ def kill_in_third_write(when: str) -> None:
     seg_runner.atomic_write = write
 
 
-def run_process(order: dict, rank: int, port: int, started: Path) -> None:
+def run_process(order: dict, rank: int, port: int, progress: Path) -> None:
     with open(Path(order['work_dir']).with_suffix(f'.{rank}.log'), 'ab') as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     kill = order['kill']
     if kill in ('write', 'renamed'):
         kill_in_third_write(kill)
-    cfg = exacting_config(order['work_dir'], order['workers'])
+    cfg = exacting_config(order['work_dir'], order['workers'], order['iters'])
     cfg.train_dataloader.dataset.broken = order['broken']
-    cfg.custom_hooks += [dict(type='Watch', started=str(started), kill=kill)]
+    cfg.custom_hooks += [dict(type='Watch', progress=str(progress), kill=kill)]
     launcher = 'none'
     if order['processes'] > 1:
         launcher = 'pytorch'
@@ -123,13 +124,13 @@ def run_process(order: dict, rank: int, port: int, started: Path) -> None:
     train(cfg, launcher, resume='auto')
 
 
-def fork(order: dict, rank: int, port: int, started: Path) -> int:
+def fork(order: dict, rank: int, port: int, progress: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
     try:
         os.setpgid(0, 0)
-        run_program(lambda: run_process(order, rank, port, started))
+        run_program(lambda: run_process(order, rank, port, progress))
     except SystemExit as leave:
         os._exit(leave.code)
     except BaseException:
@@ -140,31 +141,31 @@ def fork(order: dict, rank: int, port: int, started: Path) -> int:
     os._exit(0)
 
 
-def carry_out(order: dict) -> tuple[list[int], float | None]:
-    """The processes' exit codes, and the seconds from the first iteration to the end."""
+def carry_out(order: dict) -> list[int]:
+    """Train as ordered and return the processes' exit codes."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    started = Path(order['work_dir']).with_suffix('.started')
-    started.unlink(missing_ok=True)
-    started.parent.mkdir(parents=True, exist_ok=True)
-    pids = [fork(order, rank, port, started) for rank in range(order['processes'])]
-    kill, codes = order['kill'], {}
-    begun = None
+    progress = Path(order['work_dir']).with_suffix('.progress')
+    progress.parent.mkdir(parents=True, exist_ok=True)
+    progress.write_text('')
+    pids = [fork(order, rank, port, progress) for rank in range(order['processes'])]
+    iterations, delay = order['kill'] if isinstance(order['kill'], list) else (float('inf'), 0)
+    codes = {}
     while len(codes) < len(pids):
         for pid in set(pids) - set(codes):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 codes[pid] = os.waitstatus_to_exitcode(status)
-        begun = begun or (started.exists() and time.monotonic())
-        late = isinstance(kill, float) and begun and time.monotonic() - begun >= kill
+        due = int(progress.read_text() or 0) >= iterations
         failed = any(code not in (0, RESTART_ME) for code in codes.values())
-        if late or failed:  # then all die, their workers as well
+        if due or failed:  # then all die, their workers as well
+            time.sleep(delay if due else 0)
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
-        time.sleep(0.002)
-    return [codes[pid] for pid in pids], time.monotonic() - begun if begun else None
+        time.sleep(0.001)
+    return [codes[pid] for pid in pids]
 
 
 def main() -> None:
@@ -172,8 +173,7 @@ def main() -> None:
     environment = collect_env()
     runner.collect_env = lambda: environment
     for line in sys.stdin:
-        codes, seconds = carry_out(json.loads(line))
-        print(json.dumps(dict(codes=codes, seconds=seconds)), flush=True)
+        print(json.dumps(carry_out(json.loads(line))), flush=True)
 
 
 if __name__ == '__main__':
