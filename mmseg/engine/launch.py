@@ -4,7 +4,9 @@ import atexit
 import difflib
 import os
 import re
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from .runner import SegRunner
-from .runner.preemption import Preempted, heed_sigterm, wait_for_sigterm
+from .runner.preemption import Preempted, heed_sigterm
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {
@@ -165,6 +167,7 @@ def run_program(main: Callable[[], None]) -> None:
     try:
         main()
     except Preempted as stop:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being done; the first process may still be writing
         _leave_together(stop.code)
         raise
     except Exception as error:
@@ -201,7 +204,7 @@ def _fail(error: Exception) -> None:
         reason = str(error).splitlines()[0]
         print(f'{who} lost its connection to another that ended; the cause is there. ({reason})', file=sys.stderr)
         sys.stderr.flush()
-        wait_for_sigterm(LAUNCHER_ACTS_WITHIN)  # so that the launcher takes the other's end for the cause, not this
+        time.sleep(LAUNCHER_ACTS_WITHIN)  # so that the launcher takes the other's end for the cause, not this
     else:
         print(f'{who} failed, which ends the whole job:', file=sys.stderr)
         traceback.print_exception(error)

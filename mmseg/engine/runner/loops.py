@@ -4,7 +4,7 @@ import bisect
 import os
 
 import torch
-from mmengine.dist import broadcast, get_rank
+from mmengine.dist import barrier, broadcast, get_rank
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner import TestLoop as _TestLoop
@@ -181,6 +181,7 @@ class IterBasedTrainLoop(BaseLoop):
         with atomic_write(os.path.join(folder, f'batch_rank_{get_rank()}.pth')) as file:
             torch.save(to_plain([_open(batch) for batch in batches]), file)
         runner.save_checkpoint(folder, 'state.pth', meta=dict(epoch=self._epoch, iter=self._iter))
+        barrier()  # or the first to leave would have the launcher end those that still write
         return folder
 
     def _accumulate(self, passes: int) -> None:

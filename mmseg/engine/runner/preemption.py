@@ -7,6 +7,7 @@ processes leave together, or none: a checkpoint is on the disk then.
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +16,7 @@ from mmengine.dist import all_reduce, is_distributed
 
 # The exit code that says: start me again. 75 on Linux and macOS; slurm_common.sh knows it.
 RESTART_ME = getattr(os, 'EX_TEMPFAIL', 75)
-WORKER_GRACE = 60  # seconds
+WORKER_GRACE = 30  # seconds
 
 _asked = threading.Event()
 
@@ -55,11 +56,13 @@ def all_leave() -> bool:
     return bool(asked.item())
 
 
-def wait_for_sigterm(seconds: float) -> None:
-    """Sleep until this process is asked to leave, or for that long."""
-    _asked.wait(seconds)
+def init_worker(worker_id: int, quiet: bool = False) -> None:
+    """Prepare a data loader's worker: slurm sends SIGTERM to it as well, and the last iteration still needs it.
 
-
-def outlive_sigterm(worker_id: int) -> None:
-    """For data loader workers: slurm sends SIGTERM to them as well, and the last iteration still needs them."""
+    Args:
+        worker_id: its number.
+        quiet: show warnings of the first worker only.
+    """
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(WORKER_GRACE))
+    if quiet and worker_id > 0:
+        warnings.simplefilter('ignore')

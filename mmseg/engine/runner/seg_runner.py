@@ -30,7 +30,7 @@ from .checkpoint_io import atomic_write, load_message_hub_state, message_hub_sta
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
 from .loops import IterBasedTrainLoop
-from .preemption import outlive_sigterm
+from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 
 
@@ -123,8 +123,9 @@ class SegRunner(Runner):
                 dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
             if _can_seek(dataloader.get('sampler')):
                 dataloader['dataset'] = dict(type='SeededSamples', dataset=dataloader['dataset'])
-            dataloader.setdefault('worker_init_fn', dict(type=outlive_sigterm))
-            dataloader.pop('disable_subprocess_warning', None)  # mmengine's init function alone would take it
+            if 'worker_init_fn' not in dataloader:
+                quiet = dataloader.pop('disable_subprocess_warning', False)
+                dataloader['worker_init_fn'] = dict(type=init_worker, quiet=quiet)
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
