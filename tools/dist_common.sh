@@ -1,7 +1,8 @@
 # Sourced by dist_train.sh and dist_test.sh: `launch SCRIPT PROCESSES ARGUMENTS...` runs a Python script of this
 # folder in that many processes of this node. On several nodes, run the same command on each with
 #   NNODES (how many nodes), NODE_RANK (0, 1, ...), MASTER_ADDR (the first node) and, if 29500 is taken, PORT.
-# PYTHON names the interpreter (default: python).
+# PYTHON names the interpreter (default: python). MAX_RESTARTS (default 0) is how often the processes are all started
+# again after one has died; training then goes on from its last checkpoint.
 
 launch() {
     local script="$1" processes="$2"
@@ -23,7 +24,7 @@ launch() {
     fi
     export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
-    if ((processes == 1 && ${NNODES:-1} == 1)); then # nobody to meet: spare the launcher's start and its traceback
+    if ((processes == 1 && ${NNODES:-1} == 1 && ${MAX_RESTARTS:-0} == 0)); then # nobody to meet: spare the launcher's start and its traceback
         exec "${PYTHON:-python}" "$root/tools/$script" "$@"
     fi
     local meet
@@ -37,6 +38,7 @@ launch() {
         meet=(--standalone --local-addr 127.0.0.1) # takes a free port
     fi
     exec "${PYTHON:-python}" -m torch.distributed.run "${meet[@]}" --nproc-per-node "$processes" \
+        --max-restarts "${MAX_RESTARTS:-0}" \
         "$root/tools/$script" "$@" --launcher pytorch
 }
 

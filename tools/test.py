@@ -6,7 +6,7 @@ from command_line import add_common_options, require_own_mmseg
 
 require_own_mmseg()
 
-from mmseg.engine.launch import leave_process_group, load_config, test  # noqa: E402
+from mmseg.engine.launch import load_config, run_program, test  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,8 +27,7 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     test(cfg, args.checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time)
-    leave_process_group()
 
 
 if __name__ == '__main__':
-    main()
+    run_program(main)

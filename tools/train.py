@@ -6,7 +6,7 @@ from command_line import add_common_options, require_own_mmseg
 
 require_own_mmseg()
 
-from mmseg.engine.launch import leave_process_group, load_config, train  # noqa: E402
+from mmseg.engine.launch import load_config, run_program, train  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +26,9 @@ def parse_args() -> argparse.Namespace:
         metavar='N',
         help='images that one process takes at a time, if memory is short',
     )
+    parser.add_argument(
+        '--deterministic', action='store_true', help='the same bits in every run on CUDA as well; slower'
+    )
     add_common_options(parser)
     return parser.parse_args()
 
@@ -33,9 +36,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
-    train(cfg, args.launcher, args.resume, args.amp, args.batch_per_gpu)
-    leave_process_group()
+    train(cfg, args.launcher, args.resume, args.amp, args.batch_per_gpu, args.deterministic)
 
 
 if __name__ == '__main__':
-    main()
+    run_program(main)

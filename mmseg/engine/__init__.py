@@ -1,8 +1,8 @@
 from .amp import amp_dtype
 from .hooks import CheckpointHook, EvalProgressHook, LoggerHook, SegVisualizationHook
-from .optimizers import AmpOptimWrapper, SegOptimWrapperConstructor
+from .optimizers import AmpOptimWrapper, OptimWrapper, SegOptimWrapperConstructor
 from .runner import IterBasedTrainLoop, SegRunner, TestLoop, ValLoop
-from .samplers import InfiniteSampler
+from .samplers import InfiniteSampler, SeededSamples
 
 __all__ = [
     'AmpOptimWrapper',
@@ -11,9 +11,11 @@ __all__ = [
     'InfiniteSampler',
     'IterBasedTrainLoop',
     'LoggerHook',
+    'OptimWrapper',
     'SegOptimWrapperConstructor',
     'SegRunner',
     'SegVisualizationHook',
+    'SeededSamples',
     'TestLoop',
     'ValLoop',
     'amp_dtype',

@@ -3,14 +3,21 @@
 import atexit
 import difflib
 import os
+import re
+import signal
 import sys
+import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier
+from mmengine.dist import barrier, get_rank, get_world_size
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from .runner import SegRunner
+from .runner.preemption import Preempted, heed_sigterm
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {
@@ -61,6 +68,7 @@ def train(
     resume: str | bool = False,
     amp: str | None = None,
     batch_per_gpu: int | None = None,
+    deterministic: bool = False,
 ) -> SegRunner:
     """Train as a config says, and with ``test_after_train=True`` in it test the best weights (else the last).
 
@@ -70,8 +78,14 @@ def train(
         resume: False; 'auto' for the work dir's newest checkpoint, or to start anew without one; or a file.
         amp: None for what the config says, or 'auto', 'bfloat16', 'float16'.
         batch_per_gpu: the most images that one process takes at a time; None for what the config says.
+        deterministic: the same bits in every run on CUDA as well, which costs time; False for what the config says.
+
+    Raises:
+        Preempted: SIGTERM asked to leave; a checkpoint is saved.
     """
     cfg.launcher = launcher
+    if deterministic:
+        cfg.randomness = {**cfg.get('randomness', {}), 'deterministic': True}
     if resume:
         cfg.resume = resume
     if isinstance(cfg.get('resume'), str) and cfg.resume != 'auto':
@@ -84,7 +98,8 @@ def train(
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.dtype = None if amp == 'auto' else amp
     runner = SegRunner.from_cfg(cfg)
-    runner.train()
+    with heed_sigterm():
+        runner.train()
     if cfg.get('test_after_train'):
         barrier()  # the first process has just written the file
         facts = runner.message_hub.runtime_info
@@ -143,8 +158,26 @@ def test(
     return metrics
 
 
-def leave_process_group() -> None:
-    """End a program that went well; of several processes, all together."""
+def run_program(main: Callable[[], None]) -> None:
+    """Run a command-line tool so that of several processes none outlives or hides the failure of another.
+
+    They end together when all is well, and when SIGTERM asked them to. One that fails says why and ends at once.
+    One that merely loses its connection to it says so in a line, and lets the launcher end it.
+    """
+    try:
+        main()
+    except Preempted as stop:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being done; the first process may still be writing
+        _leave_together(stop.code)
+        raise
+    except Exception as error:
+        if not torch.distributed.is_initialized() or get_world_size() == 1:
+            raise
+        _fail(error)
+    _leave_together(0)
+
+
+def _leave_together(code: int) -> None:
     if not torch.distributed.is_initialized():
         return
     barrier()
@@ -152,9 +185,37 @@ def leave_process_group() -> None:
     # Once, with torch 2.11, a process aborted after its work was done ("terminate called without an active exception",
     # cause unknown), and torchrun called the finished job failed. So run the exit handlers, and skip what comes after.
     atexit._run_exitfuncs()
+    _exit(code)
+
+
+# What gloo, NCCL and the processes' common store say when another process is gone.
+LOST_CONNECTION = re.compile(
+    r'connection (was )?(closed|reset|refused)|broken pipe|remote process|socket closed|recvValue failed'
+    r'|failed to (recv|send)|NCCL communicator was aborted',
+    re.IGNORECASE,
+)
+LAUNCHER_ACTS_WITHIN = 30  # seconds
+
+
+def _fail(error: Exception) -> None:
+    """End this process without waiting for anybody, as interpreter and process group might for ever."""
+    who = f'process {get_rank()} of {get_world_size()}'
+    if isinstance(error, RuntimeError) and LOST_CONNECTION.search(str(error)):
+        reason = str(error).splitlines()[0]
+        print(f'{who} lost its connection to another that ended; the cause is there. ({reason})', file=sys.stderr)
+        sys.stderr.flush()
+        time.sleep(LAUNCHER_ACTS_WITHIN)  # so that the launcher takes the other's end for the cause, not this
+    else:
+        print(f'{who} failed, which ends the whole job:', file=sys.stderr)
+        traceback.print_exception(error)
+        get_error_handler().record_exception(error)  # for torchrun's summary
+    _exit(1)
+
+
+def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _require_checkpoint(path: str) -> None:

@@ -150,6 +150,31 @@ def test_slurm_gets_the_job_as_asked(tmp_path):
     assert '--time 5 py -u' in result.stdout and result.stdout.rstrip().endswith('c.py --resume --launcher slurm')
 
 
+def test_a_preempted_slurm_job_asks_for_another_start(tmp_path):
+    for name, script in dict(
+        srun='echo "$@"; test -e "$0.ran" || { touch "$0.ran"; exit 75; }', scontrol='echo "scontrol $@"'
+    ).items():
+        (tmp_path / name).write_text(f'#!/bin/sh\n{script}\n')
+        (tmp_path / name).chmod(0o755)
+    path = f'{tmp_path}:{os.environ["PATH"]}'
+    job = ['slurm_train.sh', 'part', 'job', 'c.py', '--resume', 'old.pth']
+    result = run(*job, PATH=path)  # outside of a batch job
+    first, second = [line for line in result.stdout.splitlines() if 'c.py' in line]
+    assert result.returncode == 0 and first.endswith('--resume old.pth --launcher slurm')
+    assert second.endswith('--resume old.pth --resume --launcher slurm')  # the last one counts
+    (tmp_path / 'srun.ran').unlink()
+    result = run(*job, PATH=path, SLURM_JOB_ID='7')
+    assert result.returncode == 0 and result.stdout.splitlines()[1:] == ['scontrol requeue 7']
+
+
+def test_restarts_need_the_launcher_also_for_one_process(tmp_path):
+    fake = tmp_path / 'python'
+    fake.write_text('#!/bin/sh\necho "$@"\n')
+    fake.chmod(0o755)
+    result = run('dist_train.sh', write_config(tmp_path), 1, PYTHON=str(fake), MAX_RESTARTS='2')
+    assert '-m torch.distributed.run' in result.stdout and '--max-restarts 2' in result.stdout
+
+
 def test_another_project_s_package_is_named(tmp_path):
     (tmp_path / 'mmseg').mkdir()
     (tmp_path / 'mmseg' / '__init__.py').write_text('raise AssertionError("MMCV==2.9 is used but incompatible")')

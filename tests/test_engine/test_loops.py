@@ -1,9 +1,15 @@
+import random
+
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.structures import PixelData
 
 from mmseg.engine import SegRunner
+from mmseg.engine.runner.loops import NonFiniteError, _open
+from mmseg.structures import SegDataSample
 
 from .toy import toy_config
 
@@ -91,6 +97,79 @@ def test_a_resumed_run_ends_as_the_whole_run_and_loads_nothing_twice(tmp_path):
     assert str(resumed.optim_wrapper.state_dict()) == str(whole.optim_wrapper.state_dict())
     history = [r.message_hub.get_scalar('train/loss').data[0].tolist() for r in (whole, resumed)]
     assert history[0] == history[1]
+
+
+# Numbers that go wrong
+
+
+def broken_loader(tmp_path, index=4):
+    loader = toy_config(tmp_path)['train_dataloader']
+    return {**loader, 'dataset': dict(type='ToyDataset', length=10, broken=index)}
+
+
+def test_a_broken_sample_costs_its_steps_and_nothing_else(tmp_path):
+    runner, record = train(tmp_path, model=dict(type='ToyModel', norm='BN'), train_dataloader=broken_loader(tmp_path))
+    bad = [4 in batch for batch in record.batches]
+    assert [loss != loss for loss in record.losses] == bad and 0 < sum(bad) < 6
+    assert runner.message_hub.get_info('skipped_steps') == sum(bad)
+    assert all(value.isfinite().all() for value in runner.model.state_dict().values())  # running statistics as well
+    assert runner.model.backbone[1].num_batches_tracked == 6 - sum(bad)
+
+
+def test_too_many_in_a_row_end_the_run_with_what_explains_it(tmp_path):
+    loader = {**broken_loader(tmp_path), 'dataset': dict(type='ToyDataset', length=1, broken=0)}
+    config = dict(train_dataloader=loader, train_cfg=dict(type='IterBasedTrainLoop', max_iters=6, patience=3))
+    with pytest.raises(NonFiniteError, match=r'not finite: loss, in 3 iterations in a row.*not_finite_iter_3') as error:
+        train(tmp_path / 'a', **config)
+    folder = tmp_path / 'a' / 'not_finite_iter_3'
+    assert str(folder) in str(error.value)
+    (batch,) = torch.load(folder / 'batch_rank_0.pth', weights_only=True)
+    assert len(batch['inputs']) == 4 and batch['inputs'][0].isnan().all()
+    state = torch.load(folder / 'state.pth', weights_only=True)
+    assert 'patience=3' in state['meta']['cfg'] and state['meta']['iter'] == 2 and 'optimizer' in state
+    with pytest.raises(NonFiniteError, match='in 4 iterations in a row.*not_finite_iter_3'):
+        train(tmp_path / 'again', resume=str(folder / 'state.pth'), **config)  # at the same iteration, at once
+
+
+def test_what_a_batch_held_is_saved_as_plain_data():
+    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.ones(1, 2, 2)), metainfo=dict(img_path='a.png'))
+    opened = _open(dict(inputs=[torch.zeros(1)], data_samples=[sample]))['data_samples'][0]
+    assert opened['img_path'] == 'a.png' and opened['gt_sem_seg']['data'].sum() == 4
+
+
+# Random numbers
+
+
+def test_generators_are_seeded_by_iteration_whatever_happens_between(tmp_path):
+    class Draw(Hook):
+        def __init__(self, meddle):
+            self.meddle, self.drawn = meddle, []
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            self.drawn.append((random.random(), np.random.rand(), torch.rand(()).item()))
+            torch.rand(self.meddle)
+
+    drawn = []
+    for meddle in (0, 3):
+        runner = SegRunner.from_cfg(Config(toy_config(tmp_path / str(meddle))))
+        hook = Draw(meddle)
+        runner.register_hook(hook)
+        runner.train()
+        drawn.append(hook.drawn)
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) == 6
+
+
+def test_another_number_of_processes_or_threads_is_said_when_resuming(tmp_path):
+    train(tmp_path / 'a')
+    path = tmp_path / 'a' / 'iter_3.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint['meta']['circumstances'].update(processes=2, images=2)
+    torch.save(checkpoint, path)
+    train(tmp_path / 'b', resume=str(path))
+    log = next((tmp_path / 'b').glob('*/*.log')).read_text()
+    assert 'processes: 2 -> 1, images: 2 -> 4' in log and 'no longer bit-identical' in log
+    train(tmp_path / 'c', resume=str(tmp_path / 'a' / 'iter_6.pth'))
+    assert 'bit-identical' not in next((tmp_path / 'c').glob('*/*.log')).read_text()
 
 
 def test_seeking_works_with_workers_that_prefetch(tmp_path):

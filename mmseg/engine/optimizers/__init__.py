@@ -1,4 +1,5 @@
 from .amp_optim_wrapper import AmpOptimWrapper
+from .optim_wrapper import OptimWrapper
 from .seg_optim_wrapper_constructor import SegOptimWrapperConstructor
 
-__all__ = ['AmpOptimWrapper', 'SegOptimWrapperConstructor']
+__all__ = ['AmpOptimWrapper', 'OptimWrapper', 'SegOptimWrapperConstructor']

@@ -3,17 +3,21 @@
 from contextlib import contextmanager
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import nn
 
 from mmseg.registry import OPTIM_WRAPPERS
 
 from ..amp import amp_dtype, autocast
+from .optim_wrapper import OptimWrapper
 
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(OptimWrapper):
     """Forward passes under autocast; losses are scaled for float16, which needs it, and not for bfloat16.
+
+    A step whose gradients overflow is left out by the scaler, which then lowers the scale; that is how a good
+    scale is found, and not counted as ``skipped``. A loss that is not finite is, and so are such gradients once
+    the scale is 1 or less and no longer to blame.
 
     Args:
         optimizer: the optimizer.
@@ -41,10 +45,12 @@ class AmpOptimWrapper(OptimWrapper):
         """Add up gradients of the scaled loss; ``kwargs`` go to ``Tensor.backward``."""
         super().backward(self.loss_scaler.scale(loss) if self.loss_scaler else loss, **kwargs)
 
-    def step(self, **kwargs) -> None:
-        """Unscale, clip and step; a step with overflown gradients is left out and the scale lowered."""
+    def _checks_gradients(self) -> bool:
+        return self.loss_scaler is None or self.loss_scaler.get_scale() <= 1
+
+    def _step(self, **kwargs) -> None:
         if self.loss_scaler is None:
-            super().step(**kwargs)
+            super()._step(**kwargs)
             return
         if self.clip_grad_kwargs:
             self.loss_scaler.unscale_(self.optimizer)

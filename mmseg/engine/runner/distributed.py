@@ -37,6 +37,12 @@ def init_process_group(launcher: str, backend: str | None = None, timeout: int |
     if has_cuda:
         _take_gpu(int(os.environ['LOCAL_RANK']))
     options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
+    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0) > 0:
+        # torchrun (seen with torch 2.15) keeps its store when it starts the processes again, and they would look for
+        # each other under the addresses of those that died.
+        store, rank, world_size = next(dist.rendezvous('env://', **options))
+        store = dist.PrefixStore(f'attempt_{os.environ["TORCHELASTIC_RESTART_COUNT"]}', store)
+        options = dict(**options, store=store, rank=rank, world_size=world_size)
     dist.init_process_group((backend or 'nccl') if has_cuda else 'gloo', **options)
 
 
@@ -49,6 +55,18 @@ def describe_processes() -> str:
     )
     how = f', connected by {dist.get_backend()}' if dist.is_initialized() else ''
     return f'{processes} {where}{how}'
+
+
+def jobs() -> dict[str, str]:
+    """The names under which launchers know this job, in all attempts at it: by ``torchrun`` and ``slurm``."""
+    names = dict(torchrun='TORCHELASTIC_RUN_ID', slurm='SLURM_JOB_ID')
+    return {launcher: os.environ[name] for launcher, name in names.items() if name in os.environ}
+
+
+def restarted_jobs() -> dict[str, str]:
+    """Those of :func:`jobs` whose launcher has started them again, after a failure or a preemption."""
+    counts = dict(torchrun='TORCHELASTIC_RESTART_COUNT', slurm='SLURM_RESTART_COUNT')
+    return {launcher: job for launcher, job in jobs().items() if int(os.environ.get(counts[launcher]) or 0) > 0}
 
 
 def _take_gpu(local_rank: int) -> None:

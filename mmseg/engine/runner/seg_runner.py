@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import time
+from functools import cached_property
 
 import mmengine
 import torch
@@ -18,17 +19,19 @@ from mmengine.model import (
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
-from mmseg.registry import RUNNERS
+from mmseg.registry import DATA_SAMPLERS, RUNNERS
 from mmseg.utils import load_checkpoint_file, load_model_weights
 from mmseg.version import __version__
 
 from .batch_plan import BatchPlan, plan_batch
 from .checkpoint_io import find_resumable, load_message_hub_state, message_hub_state, save_checkpoint_file
 from .data_root import hand_down_data_root
-from .distributed import describe_processes, init_process_group
+from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
 from .loops import IterBasedTrainLoop
+from .preemption import init_worker
+from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 
 
 @RUNNERS.register_module()
@@ -45,6 +48,9 @@ class SegRunner(Runner):
       class count.
     - Checkpoints hold tensors and plain data only, and replace an older file only when complete.
     - ``tensorboard=True`` at the top level writes TensorBoard files beside the other logs.
+    - A resumed run repeats the uninterrupted one bit for bit, or the log says what it differs in. A job that its
+      launcher started again goes on from its own newest checkpoint.
+    - ``randomness.deterministic=True`` gives the same bits on CUDA, too (docs/reproducibility.md).
 
     Built by :meth:`from_cfg` from a whole config, or with the arguments of mmengine's ``Runner``.
     """
@@ -67,6 +73,12 @@ class SegRunner(Runner):
             self._train_dataloader, self.batch_plan = self._divide_batch(self._train_dataloader)
         elif self._train_dataloader is not None:
             self.batch_plan = BatchPlan(self.world_size, self._train_dataloader.batch_size, accumulation=1)
+
+    def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """As mmengine's, and with ``deterministic`` the same bits on CUDA in every run."""
+        if deterministic:
+            prepare_determinism()
+        super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def _divide_batch(self, dataloader: dict) -> tuple[dict, BatchPlan]:
         plan = plan_batch(dataloader, self.world_size, self.cfg.get('batch_per_gpu'))
@@ -91,7 +103,10 @@ class SegRunner(Runner):
             # Buffers stay shared before each forward, torch's default: plain BN follows the first process's running
             # statistics, the ones a checkpoint holds.
             device_ids=[torch.cuda.current_device()] if on_cuda else None,
-            find_unused_parameters=self.cfg.get('find_unused_parameters', False),
+            # Gradients travel in buckets, which are rearranged after the first iteration unless unused parameters are
+            # looked for; sums over more than two processes depend on it. A resumed run must not.
+            find_unused_parameters=self.cfg.get('find_unused_parameters', False)
+            or (get_world_size() > 2 and (self._deterministic or not on_cuda)),
         )
 
     # Data
@@ -99,13 +114,18 @@ class SegRunner(Runner):
     def build_dataloader(
         self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As mmengine's, after handing down ``data_root``."""
+        """As mmengine's, after handing down ``data_root``; samples of the training stream are seeded one by one."""
         if isinstance(dataloader, dict):
             dataloader = dict(dataloader)
             if isinstance(dataloader['dataset'], dict):
                 dataloader['dataset'] = hand_down_data_root(dataloader['dataset'], self.cfg.get('data_root'))
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
+            if _can_seek(dataloader.get('sampler')):
+                dataloader['dataset'] = dict(type='SeededSamples', dataset=dataloader['dataset'])
+            if 'worker_init_fn' not in dataloader:
+                quiet = dataloader.pop('disable_subprocess_warning', False)
+                dataloader['worker_init_fn'] = dict(type=init_worker, quiet=quiet)
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
@@ -166,6 +186,8 @@ class SegRunner(Runner):
         source = self._resume
         if source is True:
             source = self._load_from or 'auto'
+        if self._left_off_here():
+            source = 'auto'
         if source == 'auto':
             source = find_resumable(self.work_dir)
             if source is None:
@@ -174,6 +196,14 @@ class SegRunner(Runner):
             self.resume(source)
         elif self._load_from is not None:
             self.load_checkpoint(self._load_from)
+
+    def _left_off_here(self) -> bool:
+        """Whether this is a job that was started again, and that wrote the work dir's newest checkpoint before."""
+        newest = find_resumable(self.work_dir) if restarted_jobs() else None
+        if newest is None:
+            return False
+        written_by = load_checkpoint_file(newest).get('meta', {}).get('job', {})
+        return any(written_by.get(launcher) == job for launcher, job in restarted_jobs().items())
 
     def load_checkpoint(self, filename: str, map_location: str | torch.device = 'cpu') -> dict:
         """Load a checkpoint's weights into the model, all of them or none.
@@ -235,6 +265,11 @@ class SegRunner(Runner):
             for scheduler, state in zip(self.param_schedulers, checkpoint['param_schedulers'], strict=True):
                 scheduler.load_state_dict(state)
         self.logger.info(f'resumed from {filename} after {self.iter} iterations')
+        if changes := changed_circumstances(meta.get('circumstances', {}), self._circumstances()):
+            self.logger.warning(
+                f'{filename} was written under other circumstances ({changes}): the global order of samples stays, but '
+                'this run is no longer bit-identical to the one that wrote it'
+            )
 
     @master_only
     def save_checkpoint(
@@ -268,12 +303,14 @@ class SegRunner(Runner):
         facts = dict(
             epoch=self.epoch + int(by_epoch),
             iter=self.iter + int(not by_epoch),
-            cfg=self.cfg.pretty_text,
+            cfg=self._config_text,
             seed=self.seed,
             experiment_name=self.experiment_name,
             time=time.strftime('%Y%m%d_%H%M%S'),
             mmengine_version=mmengine.__version__,
             lrformer_version=__version__,
+            job=jobs(),
+            circumstances=self._circumstances(),
             dataset_meta=getattr(self.train_dataloader.dataset, 'metainfo', None),
         )
         checkpoint = dict(
@@ -288,6 +325,13 @@ class SegRunner(Runner):
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         save_checkpoint_file(os.path.join(out_dir, filename), checkpoint)
 
+    @cached_property
+    def _config_text(self) -> str:
+        return self.cfg.pretty_text  # formatting it takes longer than writing many a checkpoint
+
+    def _circumstances(self) -> dict:
+        return circumstances(self.batch_plan)
+
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """One optimizer in one wrapper, built from its config."""
         if not isinstance(optim_wrapper, OptimWrapper) and 'optimizer' not in optim_wrapper:
@@ -297,6 +341,11 @@ class SegRunner(Runner):
 
 def _begins_after(scheduler: dict, max_iters: int) -> bool:
     return not scheduler.get('by_epoch', True) and scheduler.get('begin', 0) >= max_iters
+
+
+def _can_seek(sampler: dict | Sampler | None) -> bool:
+    kind = sampler.get('type') if isinstance(sampler, dict) else type(sampler)
+    return hasattr(DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind, 'seek')
 
 
 def _each_image_once(dataloader: DataLoader | dict | None) -> DataLoader | dict | None:

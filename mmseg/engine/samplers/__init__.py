@@ -1,3 +1,4 @@
 from .infinite_sampler import InfiniteSampler
+from .sample_seed import SampleIndex, SeededSamples
 
-__all__ = ['InfiniteSampler']
+__all__ = ['InfiniteSampler', 'SampleIndex', 'SeededSamples']

@@ -9,6 +9,8 @@ from torch.utils.data import Sampler
 
 from mmseg.registry import DATA_SAMPLERS
 
+from .sample_seed import SampleIndex
+
 
 @DATA_SAMPLERS.register_module()
 class InfiniteSampler(Sampler):
@@ -16,6 +18,7 @@ class InfiniteSampler(Sampler):
 
     Position p of the stream belongs to process p % world_size, so the order of the samples does not depend on
     how many processes there are. Epoch e is shuffled by (seed, e) alone, so any position is reached at once.
+    Each index knows its position, from which its augmentation is drawn (:class:`SeededSamples`).
 
     Args:
         dataset: the dataset, of any size above 0; one smaller than a batch is repeated within it.
@@ -36,14 +39,14 @@ class InfiniteSampler(Sampler):
         """Make the next iteration start at this position of the stream that all processes share."""
         self.position = position
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[SampleIndex]:
         position = self.position + (self.rank - self.position) % self.world_size
         epoch = -1
         while True:
             if position // self.size != epoch:
                 epoch = position // self.size
                 order = self._order(epoch)
-            yield order[position % self.size]
+            yield SampleIndex(order[position % self.size], position, self.seed)
             position += self.world_size
 
     def _order(self, epoch: int) -> list[int]:

@@ -20,6 +20,8 @@ from torch.utils.checkpoint import checkpoint
 from mmseg.registry import MODELS
 from mmseg.utils import load_checkpoint_file, load_model_weights
 
+from ..layers import adaptive_avg_pool2d, interpolate_bilinear
+
 
 class Variant(NamedTuple):
     """The sizes of one member of the family; four numbers are one a stage."""
@@ -48,7 +50,7 @@ def low_res_pool(x: Tensor, short_side: int) -> Tensor:
     """Average-pools B x C x H x W to a grid of that short side and of the map's aspect ratio."""
     H, W = x.shape[-2:]
     long_side = round(max(H, W) * short_side / min(H, W) + 0.001)
-    return F.adaptive_avg_pool2d(x, (short_side, long_side) if W >= H else (long_side, short_side))
+    return adaptive_avg_pool2d(x, (short_side, long_side) if W >= H else (long_side, short_side))
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -104,7 +106,7 @@ class LRSA(nn.Module):
         out = self.proj(out.transpose(1, 2).flatten(2))
 
         out = out.transpose(1, 2).unflatten(2, q_map.shape[-2:])
-        return F.interpolate(out, size=x.shape[-2:], mode='bilinear', align_corners=False)
+        return interpolate_bilinear(out, x.shape[-2:])
 
     def split_heads(self, tokens: Tensor) -> Tensor:
         """B x N x C -> B x heads x N x C/heads."""

@@ -1,5 +1,14 @@
 from .attention import FFN, MultiheadAttention
+from .deterministic import adaptive_avg_pool2d, interpolate_bilinear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
 
-__all__ = ['FFN', 'MSDeformAttention', 'MultiheadAttention', 'ms_deform_attn', 'sine_positional_encoding']
+__all__ = [
+    'FFN',
+    'MSDeformAttention',
+    'MultiheadAttention',
+    'adaptive_avg_pool2d',
+    'interpolate_bilinear',
+    'ms_deform_attn',
+    'sine_positional_encoding',
+]

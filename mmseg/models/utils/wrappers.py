@@ -3,6 +3,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..layers import interpolate_bilinear
+
 
 def resize(
     input: Tensor,
@@ -14,4 +16,6 @@ def resize(
     """Resizes B x C x h x w maps, to ``size`` (H, W) or by ``scale_factor``; a map of that size returns as it is."""
     if size is not None and tuple(input.shape[-2:]) == tuple(size):
         return input
+    if size is not None and mode == 'bilinear':
+        return interpolate_bilinear(input, size, bool(align_corners))
     return F.interpolate(input, size, scale_factor, mode, align_corners if mode in ('bilinear', 'bicubic') else None)
