@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmcv.transforms.utils import cache_random_params
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 import mmseg.datasets.transforms as ours
 from mmseg.registry import TRANSFORMS
@@ -37,6 +38,9 @@ GEOMETRIC = {
     'Resize': dict(scale=st.tuples(SIDES, SIDES)),
     # As large as not to make nothing of an image of 1x600.
     'RandomResize': dict(scale=st.tuples(LARGE, LARGE), ratio_range=st.just((0.5, 2.0)), keep_ratio=st.booleans()),
+    'RandomChoiceResize': dict(
+        resize_type=st.just('ResizeShortestEdge'), scales=st.lists(st.integers(1, 400), min_size=1), max_size=SIDES
+    ),
     'RandomFlip': dict(prob=st.just([0.3, 0.3, 0.3]), direction=st.just(['horizontal', 'vertical', 'diagonal'])),
     'Pad': dict(size_divisor=st.integers(1, 64), pad_val=st.just(dict(img=0, seg=PADDING))),
 }
@@ -45,6 +49,13 @@ OTHERS = {
     *('LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray', 'PackSegInputs'),
     *('AlignResize', 'PhotoMetricDistortion'),
 }
+
+
+@pytest.fixture(scope='module', autouse=True)
+def scope():
+    """That of configs, in which mmcv's RandomChoiceResize finds our resizes."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
 
 
 def test_every_transform_is_looked_at():
@@ -134,12 +145,15 @@ def test_chains(height, width, seed, chain):
     assert_moves_together(free + [step for step in ends if step], height, width, seed)
 
 
-def shipped(loader):
+READERS = ('LoadImageFromFile', 'LoadAnnotations')
+
+
+def shipped(loader, without=READERS):
     """The pipelines of all configs, each once, without the steps that read files."""
     pipelines = {}
     for file in CONFIGS:
         steps = Config.fromfile(file)[loader].dataset.pipeline
-        steps = [step for step in steps if step.type not in ('LoadImageFromFile', 'LoadAnnotations')]
+        steps = [step for step in steps if step.type not in without]
         pipelines.setdefault(str(steps), (file.stem, steps))
     return [pytest.param(steps, id=name) for name, steps in pipelines.values()]
 
@@ -160,14 +174,20 @@ def test_shipped_training_pipelines(pipeline, height, width, seed):
     assert packed['inputs'].shape[1:] == found.shape[1:]
 
 
-@pytest.mark.parametrize('pipeline', shipped('test_dataloader'))
+@pytest.mark.parametrize('pipeline', shipped('test_dataloader', without=READERS[:1]))
 @settings(max_examples=6, deadline=None)
 @given(height=SIDES, width=SIDES, seed=SEEDS)
 def test_shipped_test_pipelines_leave_annotations_alone(pipeline, height, width, seed):
+    """They load them after the resize; scenes come with theirs."""
     labels = random_labels(height, width, seed)
-    results = apply([TRANSFORMS.build(step) for step in pipeline[:-1]], np.dstack([labels] * 3), labels)[0]
-    packed = TRANSFORMS.build(pipeline[-1])(results)
-    np.testing.assert_array_equal(packed['data_samples'].gt_sem_seg.data[0], labels)
+    img = np.dstack([labels] * 3)
+    results = dict(img=img, img_shape=img.shape[:2], ori_shape=img.shape[:2], seg_fields=[])
+    annotation = dict(gt_seg_map=labels.copy(), seg_fields=['gt_seg_map'])
+    if 'LoadAnnotations' not in [step.type for step in pipeline]:
+        results |= annotation
+    for step in pipeline:
+        results = {**results, **annotation} if step.type == 'LoadAnnotations' else TRANSFORMS.build(step)(results)
+    np.testing.assert_array_equal(results['data_samples'].gt_sem_seg.data[0], labels)
 
 
 @settings(max_examples=30, deadline=None)
