@@ -78,8 +78,17 @@ KINDS = {
     'nothing-labelled': ('error', 'not one pixel counts', ''),
     'mostly-ignored': ('warning', 'most pixels are ignored', 'check ignore_index, label_map and reduce_zero_label'),
     # sets
-    'train-val-duplicates': ('error', 'image of the training set that is also evaluated on', f'in one: {LEAVE_OUT}'),
-    'val-test-duplicates': ('warning', 'image both of val and test', f'in one: {LEAVE_OUT}'),
+    'train-val-duplicates': (
+        'error',
+        'image of the training set that is also evaluated on',
+        "take them out of the training set: train_dataloader = dict(dataset=dict(ann_file='train_good.txt'))"
+        '  # with one NAME a line',
+    ),
+    'val-test-duplicates': (
+        'warning',
+        'image both of val and test',
+        'take them out of one, by a split file (ann_file)',
+    ),
     'duplicate-images': ('warning', 'image that occurs more than once', LEAVE_OUT),
     'contradicting-duplicates': ('error', 'same image, different annotation', f'decide on one: {LEAVE_OUT}'),
     # config
