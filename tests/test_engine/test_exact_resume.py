@@ -14,7 +14,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get('LRFORMER_KILLS', 3))
+KILLS = int(os.environ.get('LRFORMER_KILLS', 4))
 ITERS = 24 if KILLS < 10 else 72
 TIMES = ('time', 'data_time', 'eta', 'memory')
 

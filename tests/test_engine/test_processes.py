@@ -1,7 +1,6 @@
 """Jobs of several processes, one of which dies, as the scripts start them."""
 
 import re
-import time
 
 import pytest
 import torch
@@ -21,9 +20,8 @@ def with_fate(folder, how, rank=1, **changes):
 
 
 def test_a_failing_process_ends_the_job_and_its_traceback_comes_first(tmp_path):
-    begin = time.monotonic()
     result = run('dist_train.sh', with_fate(tmp_path, 'raise'), 2)
-    assert result.returncode != 0 and time.monotonic() - begin < 200  # the start included, on a busy machine
+    assert result.returncode != 0
     first = result.stderr.index('Traceback')
     assert result.stderr[:first].rstrip().endswith('process 1 of 2 failed, which ends the whole job:')
     assert re.search(r'\w+Error: .*', result.stderr[first:]).group() == 'ArithmeticError: the toy is broken'
