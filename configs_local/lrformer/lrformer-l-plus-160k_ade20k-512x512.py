@@ -5,19 +5,6 @@
 No score is published for this one; 119.22 M parameters.
 """
 
-_base_ = [
-    '../_base_/models/lrformer_plus.py',
-    '../_base_/datasets/ade20k_plus_512x512.py',
-    '../_base_/schedules/schedule_plus_160k.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = './lrformer-s-plus-160k_ade20k-512x512.py'
 
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    backbone=dict(
-        variant='l',
-        drop_path_rate=0.6,
-        init_cfg=dict(type='Pretrained', checkpoint='pretrained/LRFormer_large.pth'),
-    ),
-    decode_head=dict(num_classes=_base_.num_classes),
-)
+model = dict(backbone=dict(variant='l', drop_path_rate=0.6, init_cfg=dict(checkpoint='pretrained/LRFormer_large.pth')))

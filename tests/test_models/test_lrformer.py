@@ -38,6 +38,19 @@ def test_outputs_of_the_published_t(published_t, size):
         assert error <= 1e-5, (name, error)
 
 
+def test_deterministic_mode_computes_the_same_by_other_operations(published_t, monkeypatch):
+    def refused(*args, **kwargs):
+        raise AssertionError('its gradient on CUDA has no deterministic kernel')
+
+    monkeypatch.setattr('mmseg.models.layers.deterministic._needed', lambda x: True)  # as on CUDA
+    for name in ('adaptive_avg_pool2d', 'interpolate'):
+        monkeypatch.setattr(f'torch.nn.functional.{name}', refused)
+    with torch.inference_mode():
+        logits = published_t(formula_image(96, 160), mode='tensor')
+    expected = OUTPUTS['96x160/logits']
+    assert np.abs(logits.numpy() - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize('variant', ['t', 's', 'b', 'l'])
 def test_published_entries_load_strictly(variant):
     published = PUBLISHED[f'lrformer-{variant}']

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import PixelData
 
 from mmseg.models.decode_heads.mask2former_head import attended_cells
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from tests.published import DATA, PUBLISHED, formula_image, formula_weights
 
 OUTPUTS = np.load(DATA / 'lrformer-t-plus_outputs.npz')
@@ -37,6 +39,26 @@ def test_outputs_of_the_published_t_plus(published_t_plus, size):
         expected = OUTPUTS[f'{size[0]}x{size[1]}/{name}']
         error = np.abs(output.numpy() - expected).max() / np.abs(expected).max()
         assert error <= 1e-5, (name, error)
+
+
+def test_deterministic_mode_trains_by_other_operations(monkeypatch):
+    def refused(*args, **kwargs):
+        raise AssertionError('its gradient on CUDA has no deterministic kernel')
+
+    sample = torch.nn.functional.grid_sample
+
+    def without_gradient(*args, **kwargs):
+        assert not torch.is_grad_enabled()
+        return sample(*args, **kwargs)
+
+    monkeypatch.setattr('mmseg.models.layers.deterministic._needed', lambda x: True)  # as on CUDA
+    for name in ('adaptive_avg_pool2d', 'interpolate'):
+        monkeypatch.setattr(f'torch.nn.functional.{name}', refused)
+    monkeypatch.setattr('torch.nn.functional.grid_sample', without_gradient)
+    model = segmentor(TINY, num_classes=5, **SMALL, loss_decode=dict(type='Mask2FormerLoss', num_points=50))
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 5, (1, 64, 96)))) for _ in range(2)]
+    sum(model(torch.randn(2, 3, 64, 96), samples, mode='loss').values()).backward()
+    assert not [name for name, value in model.named_parameters() if value.grad is None]
 
 
 @pytest.mark.parametrize('variant', ['t', 's', 'b', 'l', 'xl'])
