@@ -136,10 +136,11 @@ class TestMaskScores:
             torch.testing.assert_close(scores.at_image_rows(*rows), plain[:, slice(*rows)])
         assert torch.equal(scores.labels(3000), plain.argmax(0))
 
-    def test_nothing_of_full_size_is_held(self, monkeypatch):
+    @pytest.mark.parametrize('image_size', [(300, 310), (256, 256), (40, 30)])
+    def test_nothing_of_full_size_is_held(self, monkeypatch, image_size):
         """Neither masks nor scores: the largest tensors are a chunk's."""
         (window,) = self.windows(50, 30, 256, 256, halves=False)
-        scores, sizes = MaskScores([window], (256, 256), (300, 310)), []
+        scores, sizes = MaskScores([window], (256, 256), image_size), []
         for name in ('at_image_rows', '_at_input_rows', '_at_window_rows'):
             original = getattr(MaskScores, name)
 

@@ -155,7 +155,8 @@ class MaskScores(ImageScores):
     def labels(self, chunk: int = CHUNK) -> Tensor:
         height, width = self.image_size
         cells = max(width, self.input_size[1]) * max(self.windows[0].scores[0].shape)
-        rows = max(1, chunk // cells)
+        reads = max(1, self.input_size[0] // height)  # rows of the input for each row of the image
+        rows = max(1, chunk // (cells * reads))
         return torch.cat(
             [self.at_image_rows(start, min(start + rows, height)).argmax(dim=0) for start in range(0, height, rows)]
         )
