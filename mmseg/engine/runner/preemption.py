@@ -59,10 +59,21 @@ def all_leave() -> bool:
 def init_worker(worker_id: int, quiet: bool = False) -> None:
     """Prepare a data loader's worker: slurm sends SIGTERM to it as well, and the last iteration still needs it.
 
+    Its own process sends the same signal when it ends, and is obeyed at once.
+
     Args:
         worker_id: its number.
         quiet: show warnings of the first worker only.
     """
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(WORKER_GRACE))
+    if hasattr(signal, 'sigwaitinfo'):  # which tells who sent a signal; macOS has none
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_answer_sigterm, daemon=True).start()
     if quiet and worker_id > 0:
         warnings.simplefilter('ignore')
+
+
+def _answer_sigterm() -> None:
+    while True:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == os.getppid():
+            os._exit(0)
+        signal.alarm(WORKER_GRACE)
