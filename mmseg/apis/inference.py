@@ -11,9 +11,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 from torch import nn
 
+from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, load_model_weights
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
-from mmseg.utils import dataset_meta_of, load_checkpoint_file, load_model_weights, register_all_modules
+from mmseg.utils import register_all_modules
 from mmseg.visualization import SegLocalVisualizer
 
 Image = str | Path | np.ndarray

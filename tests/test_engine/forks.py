@@ -32,8 +32,8 @@ import mmseg.datasets
 import mmseg.evaluation
 import mmseg.models
 import mmseg.visualization  # noqa: F401
+from mmseg.checkpoints import writing
 from mmseg.engine.launch import run_program, train
-from mmseg.engine.runner import checkpoint_io
 from mmseg.engine.runner.preemption import RESTART_ME
 from mmseg.registry import HOOKS
 
@@ -88,7 +88,7 @@ class Watch(Hook):
 
 
 def kill_in_third_write(when: str) -> None:
-    real, writes = checkpoint_io.atomic_write, []
+    real, writes = writing.atomic_write, []
 
     @contextlib.contextmanager
     def write(path: str):
@@ -101,7 +101,7 @@ def kill_in_third_write(when: str) -> None:
         if len(writes) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    checkpoint_io.atomic_write = write
+    writing.atomic_write = write
 
 
 def run_process(order: dict, rank: int, port: int, progress: Path) -> None:

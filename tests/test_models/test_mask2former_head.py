@@ -140,7 +140,7 @@ def test_an_image_smaller_than_the_coarsest_stride():
 
 
 def test_weights_of_another_class_count(tmp_path):
-    from mmseg.utils import load_model_weights
+    from mmseg.checkpoints import load_model_weights
 
     theirs = segmentor(TINY, num_classes=8, **SMALL).state_dict()
     model = segmentor(TINY, num_classes=5, **SMALL)

@@ -12,8 +12,8 @@ from mmengine.hooks import EMAHook
 from safetensors import safe_open
 
 from mmseg.apis import init_model
+from mmseg.checkpoints import load_checkpoint_file
 from mmseg.engine import SegRunner
-from mmseg.utils import load_checkpoint_file
 
 from ..test_engine.toy import toy_config
 

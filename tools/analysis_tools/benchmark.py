@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from mmseg.checkpoints import load_checkpoint_file, load_model_weights
 from mmseg.engine import SegRunner
 from mmseg.engine.launch import load_config
 from mmseg.registry import MODELS
-from mmseg.utils import load_checkpoint_file, load_model_weights
 
 
 class PeakMemory:

@@ -12,8 +12,8 @@ import io
 import re
 from pathlib import Path
 
-from mmseg.engine.runner import atomic_write, write_checkpoint
-from mmseg.utils import dataset_meta_of, load_checkpoint_file
+from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, write_checkpoint
+from mmseg.utils.atomic_file import atomic_write
 from mmseg.version import __version__
 
 _OF_THE_RUN = re.compile(r'^(work_dir|load_from|resume|launcher|experiment_name) = .*\n?', re.MULTILINE)

@@ -9,8 +9,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
 from mmseg.registry import HOOKS
-
-from ..runner.checkpoint_io import atomic_write, remove_unfinished
+from mmseg.utils.atomic_file import atomic_write, remove_unfinished
 
 
 @HOOKS.register_module()

@@ -12,11 +12,12 @@ from mmengine.runner import ValLoop as _ValLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 from mmengine.structures import BaseDataElement
 
+from mmseg.checkpoints import to_plain
 from mmseg.registry import LOOPS
+from mmseg.utils.atomic_file import atomic_write
 
 from ..amp import amp_dtype, autocast
 from ..samplers.sample_seed import PROCESS, seed_generators
-from .checkpoint_io import atomic_write, to_plain
 from .preemption import Preempted, all_leave, asked_to_leave
 
 

@@ -21,12 +21,18 @@ from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader, Sampler
 
+from mmseg.checkpoints import (
+    find_resumable,
+    load_checkpoint_file,
+    load_message_hub_state,
+    load_model_weights,
+    message_hub_state,
+    save_checkpoint_file,
+)
 from mmseg.registry import DATA_SAMPLERS, RUNNERS
-from mmseg.utils import load_checkpoint_file, load_model_weights
 from mmseg.version import __version__
 
 from .batch_plan import BatchPlan, plan_batch
-from .checkpoint_io import find_resumable, load_message_hub_state, message_hub_state, save_checkpoint_file
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
 from .loops import IterBasedTrainLoop

@@ -17,8 +17,8 @@ from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmseg.checkpoints import load_checkpoint_file, load_model_weights
 from mmseg.registry import MODELS
-from mmseg.utils import load_checkpoint_file, load_model_weights
 
 from ..layers import adaptive_avg_pool2d, interpolate_bilinear
 

@@ -10,16 +10,15 @@ import torch
 from mmengine.logging import MessageHub
 from safetensors import safe_open
 
-from mmseg.engine.runner.checkpoint_io import (
-    atomic_write,
+from mmseg.checkpoints import (
     find_resumable,
+    load_checkpoint_file,
     load_message_hub_state,
     message_hub_state,
-    remove_unfinished,
     save_checkpoint_file,
     to_plain,
 )
-from mmseg.utils import load_checkpoint_file
+from mmseg.utils.atomic_file import atomic_write, remove_unfinished
 
 
 def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -113,7 +112,7 @@ class TestFindResumable:
 
     @pytest.fixture
     def warnings(self):
-        with patch('mmseg.engine.runner.checkpoint_io.print_log') as log:
+        with patch('mmseg.checkpoints.finding.print_log') as log:
             yield log
 
     @staticmethod

@@ -12,8 +12,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from safetensors.torch import save_file
 from torch import nn
 
+from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, load_model_weights
 from mmseg.registry import MODELS
-from mmseg.utils import dataset_meta_of, load_checkpoint_file, load_model_weights
 
 WEIGHTS = {'a.weight': torch.arange(6.0).view(2, 3), 'a.bias': torch.zeros(2)}
 

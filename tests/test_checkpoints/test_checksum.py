@@ -8,9 +8,8 @@ import zipfile
 import pytest
 import torch
 
-from mmseg.engine.runner import save_checkpoint_file
-from mmseg.utils import check_checkpoint_file, load_checkpoint_file
-from mmseg.utils.checksum import save_with_checksum
+from mmseg.checkpoints import check_checkpoint_file, load_checkpoint_file, save_checkpoint_file
+from mmseg.checkpoints.checksum import save_with_checksum
 
 GENERATOR = torch.Generator().manual_seed(0)
 CONTENT = {

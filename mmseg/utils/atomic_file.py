@@ -1,0 +1,51 @@
+"""Files that are complete or not there at all."""
+
+import errno
+import glob
+import os
+from contextlib import contextmanager, suppress
+
+_UNFINISHED = 'unfinished'  # suffix of a file that is being written
+
+
+@contextmanager
+def atomic_write(path: str):
+    """Open a file for writing bytes that appears under its name only when it is complete and on the disk.
+
+    Whatever fails before, a file that was there under this name stays, and nothing half-written is left. Once the
+    block ends without an error, the file survives a power cut.
+    """
+    path = os.path.abspath(path)
+    temporary = f'{path}.{os.getpid()}.{_UNFINISHED}'
+    try:
+        with open(temporary, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(temporary)
+        raise
+    _sync_directory(os.path.dirname(path))
+
+
+def _sync_directory(path: str) -> None:
+    """The new name itself is on the disk only once its directory is; not every system can do this."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM):
+            raise
+
+
+def remove_unfinished(folder: str) -> list[str]:
+    """Remove what a process that was killed while it wrote has left in a folder, and return those paths."""
+    left = glob.glob(os.path.join(glob.escape(folder), f'*.{_UNFINISHED}'))
+    for path in left:
+        os.remove(path)
+    return left
