@@ -12,19 +12,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 
-class ArgumentError(ValueError, AssertionError):
-    """A transform was given an argument that makes no sense.
-
-    Also an ``AssertionError``, which is what mmsegmentation raises in these places.
-    """
-
-
-def require(condition: bool, message: str) -> None:
-    """Raise :class:`ArgumentError` with ``message`` unless ``condition`` holds."""
-    if not condition:
-        raise ArgumentError(message)
-
-
 def is_number(value) -> bool:
     """Whether ``value`` is a plain int or float; True and False are not numbers here."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

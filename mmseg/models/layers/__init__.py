@@ -1,9 +1,10 @@
 from .attention import FFN, MultiheadAttention
-from .deterministic import adaptive_avg_pool2d, interpolate_bilinear
+from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
 
 __all__ = [
+    'AdaptiveAvgPool2d',
     'FFN',
     'MSDeformAttention',
     'MultiheadAttention',

@@ -1,3 +1,4 @@
+from .cascade_encoder_decoder import CascadeEncoderDecoder
 from .encoder_decoder import EncoderDecoder
 
-__all__ = ['EncoderDecoder']
+__all__ = ['CascadeEncoderDecoder', 'EncoderDecoder']

@@ -89,12 +89,15 @@ class EncoderDecoder(BaseModel):
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict:
         maps = self.extract_feat(inputs)
-        losses = _prefixed('decode', self.decode_head.loss(maps, data_samples, self.train_cfg))
+        losses = self._decode_losses(maps, data_samples)
         if self.with_auxiliary_head:
             several = isinstance(self.auxiliary_head, nn.ModuleList)
             for i, head in enumerate(self.auxiliary_head if several else [self.auxiliary_head]):
-                losses |= _prefixed(f'aux_{i}' if several else 'aux', head.loss(maps, data_samples, self.train_cfg))
+                losses |= prefixed(f'aux_{i}' if several else 'aux', head.loss(maps, data_samples, self.train_cfg))
         return losses
+
+    def _decode_losses(self, maps: Sequence[Tensor], data_samples: list[SegDataSample]) -> dict:
+        return prefixed('decode', self.decode_head.loss(maps, data_samples, self.train_cfg))
 
     def predict(
         self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample] | None = None
@@ -166,7 +169,7 @@ class EncoderDecoder(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _prefixed(prefix: str, losses: dict) -> dict:
+def prefixed(prefix: str, losses: dict) -> dict:
     return {f'{prefix}.{name}': value for name, value in losses.items()}
 
 
