@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from ..utils import describe_trainable, freeze_parts
 from .scores import ImageScores, MaskScores, Window
 
 
@@ -31,6 +33,8 @@ class EncoderDecoder(BaseModel):
             ``streamed=False`` computes labels from whole score maps, the same labels at many times the memory.
         data_preprocessor: config; mmengine's plain one where left out.
         pretrained: a file, short for the backbone's ``init_cfg=dict(type='Pretrained', checkpoint=FILE)``.
+        freeze: paths of the parts that do not learn, such as 'backbone.stages.0': their parameters and running
+            statistics stay, and their dropout is off. ``*`` stands for anything.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class EncoderDecoder(BaseModel):
         data_preprocessor: dict | nn.Module | None = None,
         pretrained: str | None = None,
         init_cfg: dict | None = None,
+        freeze: Sequence[str] = (),
     ) -> None:
         if isinstance(data_preprocessor, dict):
             data_preprocessor = MODELS.build(data_preprocessor)  # mmengine's BaseModel would not look in our scope
@@ -65,11 +70,20 @@ class EncoderDecoder(BaseModel):
             self.auxiliary_head = nn.ModuleList(heads) if several else heads[0]
         self.train_cfg = train_cfg
         self.test_cfg = _check_test_cfg(test_cfg)
+        self.frozen = [freeze] if isinstance(freeze, str) else list(freeze)
+        freeze_parts(self, self.frozen)
+        if not all(parameter.requires_grad for parameter in self.parameters()):
+            print_log(describe_trainable(self), logger='current')
 
     def _build_head(self, cfg: dict) -> nn.Module:
         head = MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
         source = self.neck if self.with_neck else self.backbone
         return MODELS.build(head.follow_backbone(cfg, source) if hasattr(head, 'follow_backbone') else cfg)
+
+    def train(self, mode: bool = True) -> 'EncoderDecoder':
+        super().train(mode)
+        freeze_parts(self, self.frozen)
+        return self
 
     def forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None, mode: str = 'tensor'):
         if mode == 'loss':
