@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import exists, isdir, list_dir_or_file, list_from_file
+from mmengine.fileio import exists, isdir, list_dir_or_file
 
 from mmseg.registry import DATASETS, TRANSFORMS
 from mmseg.utils.image_file import UnreadableFileError
+from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
 
@@ -176,7 +177,7 @@ class BaseSegDataset(BaseDataset):
                     f'metainfo.classes={classes!r} is read as a text file with one class name a line, and '
                     f'there is no such file; a single class is written classes=({classes!r},)'
                 )
-            metainfo = {**metainfo, 'classes': _read_lines(classes)}
+            metainfo = {**metainfo, 'classes': read_lines(classes)}
         return super()._load_metainfo(metainfo)
 
     def _complete_metainfo(self, given: Mapping) -> None:
@@ -351,7 +352,7 @@ class BaseSegDataset(BaseDataset):
                 'to '
                 f"data_root={self.data_root!r}); ann_file='' takes all images of the folder"
             )
-        names = _read_lines(self.ann_file, self.backend_args)
+        names = read_lines(self.ann_file, self.backend_args)
         if not names:
             raise ValueError(f'{type(self).__name__}: the split file {self.ann_file!r} is empty')
         return names
@@ -432,10 +433,6 @@ def distinct_palette(count: int) -> list[list[int]]:
             colour[bit % 3] |= (number >> bit & 1) << (7 - bit // 3)
         palette.append(colour)
     return palette
-
-
-def _read_lines(file: str, backend_args: dict | None = None) -> list[str]:
-    return [line.strip() for line in list_from_file(file, backend_args=backend_args) if line.strip()]
 
 
 def _shorten(items: Sequence[str]) -> str:
