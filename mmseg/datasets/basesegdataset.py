@@ -16,8 +16,11 @@ from mmseg.utils.image_file import UnreadableFileError
 from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
+from .class_counts import classes_of_files
+from .transforms.loading import LoadAnnotations
 
 SHOWN = 5  # how many offenders an error message names
+RULES = ('label_map', 'reduce_zero_label', 'ignore_index', 'num_classes')  # from values in files to classes
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class BaseSegDataset(BaseDataset):
             )
         self.max_bad_samples = max_bad_samples
         self._bad_samples: BadSamples | None = None
+        self._classes_of: dict[str, list[int]] = {}  # annotation file -> its classes, once they are asked for
         if data_prefix is None:
             data_prefix = {'img_path': '', 'seg_map_path': ''}
         self._check_prefix(data_prefix)
@@ -263,6 +267,24 @@ class BaseSegDataset(BaseDataset):
         if self._metainfo.get('classes') is not None:
             info['num_classes'] = len(self._metainfo['classes'])
         return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The classes that have a pixel in a sample's annotation, ascending.
+
+        The first call reads the annotations of all samples.
+        """
+        path = self.get_data_info(idx).get('seg_map_path')
+        if path not in self._classes_of:
+            infos = [self.get_data_info(index) for index in range(len(self))]
+            paths = [info.get('seg_map_path') for info in infos]
+            if None in paths:
+                raise ValueError(f'{type(self).__name__} has images without label maps, so their classes are unknown')
+            steps = getattr(self.pipeline, 'transforms', ())
+            load = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
+            rules = {key: infos[0][key] for key in RULES if key in infos[0]}
+            found = classes_of_files(paths, load, rules, skip_unreadable=bool(self.max_bad_samples))
+            self._classes_of = dict(zip(paths, found, strict=True))
+        return self._classes_of[path]
 
     def prepare_data(self, idx: int) -> dict | None:
         """One sample through the pipeline; with ``max_bad_samples``, another one if it is unreadable.
