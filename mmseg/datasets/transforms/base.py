@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmseg.utils.errors import ArgumentError, require  # noqa: F401 (the transforms beside this check with it)
+
 
 def is_number(value) -> bool:
     """Whether ``value`` is a plain int or float; True and False are not numbers here."""

@@ -1,14 +1,14 @@
 """What the backbones of mmsegmentation share: pretrained weights, frozen stages, norms that do not learn."""
 
 import re
-from collections.abc import Iterable
 
 from mmengine.model import BaseModule
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.checkpoints import load_checkpoint_file, load_model_weights, local_copy
 from mmseg.utils.errors import require
+
+from ..utils import freeze_parts
 
 
 class Backbone(BaseModule):
@@ -17,7 +17,6 @@ class Backbone(BaseModule):
     Args:
         pretrained: file or address of weights, short for ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
         init_cfg: mmengine's; weights are fetched and read by :meth:`init_weights`, never by the constructor.
-        frozen_stages: how many stages, counted from the stem as 0, do not train; -1 for none.
         norm_eval: batch norms keep their statistics in training.
 
     Attributes:
@@ -28,11 +27,7 @@ class Backbone(BaseModule):
     OWN = r'$^'  # entries that they may lack, which stay as they were drawn
 
     def __init__(
-        self,
-        pretrained: str | None = None,
-        init_cfg: dict | list | None = None,
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
+        self, pretrained: str | None = None, init_cfg: dict | list | None = None, norm_eval: bool = False
     ) -> None:
         name = type(self).__name__
         require(
@@ -42,21 +37,17 @@ class Backbone(BaseModule):
         if pretrained is not None and not isinstance(pretrained, str):
             raise TypeError(f'{name}: pretrained={pretrained!r} must be a file or an address, or None')
         super().__init__(dict(type='Pretrained', checkpoint=pretrained) if pretrained else init_cfg)
-        self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
+        self.norm_eval = norm_eval
+        self.frozen: list[str] = []
 
-    def frozen_parts(self) -> Iterable[nn.Module | nn.Parameter]:
-        """What ``frozen_stages`` says shall not train."""
-        return ()
+    def freeze(self, paths: list[str]) -> None:
+        """Keeps these parts as they are from now on; for the end of a constructor."""
+        self.frozen = paths
+        freeze_parts(self, paths)
 
-    def freeze(self) -> None:
-        for part in self.frozen_parts():
-            part.requires_grad_(False)
-            if isinstance(part, nn.Module):
-                part.eval()
-
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'Backbone':
         super().train(mode)
-        self.freeze()
+        freeze_parts(self, self.frozen)
         if mode and self.norm_eval:
             for module in self.modules():
                 if isinstance(module, _BatchNorm):

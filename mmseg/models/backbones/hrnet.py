@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
-from ..utils import ResLayer, Upsample, resize
+from ..utils import ResLayer, Upsample, resize, stages_to_freeze
 from .base import Backbone
 from .resnet import BasicBlock, Bottleneck
 
@@ -104,7 +104,8 @@ class HRNet(Backbone):
             'BASIC'), ``num_blocks`` and ``num_channels``, one a branch.
         in_channels: of the image.
         conv_cfg, norm_cfg, with_cp: as for :class:`BasicBlock`.
-        norm_eval, frozen_stages, pretrained, init_cfg: as for :class:`Backbone`.
+        norm_eval, pretrained, init_cfg: as for :class:`Backbone`.
+        frozen_stages: how many of the first stages do not learn; 0 freezes the stem alone, -1 nothing.
         zero_init_residual: blocks start as the identity.
         multiscale_output: False returns the finest map only.
     """
@@ -126,7 +127,7 @@ class HRNet(Backbone):
         pretrained: str | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
-        super().__init__(pretrained, init_cfg, frozen_stages, norm_eval)
+        super().__init__(pretrained, init_cfg, norm_eval)
         self._check(extra)
         self.layers = (conv_cfg, norm_cfg)
         self.blocks = dict(with_cp=with_cp, conv_cfg=conv_cfg, norm_cfg=norm_cfg)
@@ -149,7 +150,7 @@ class HRNet(Backbone):
             self.add_module(f'stage{number + 1}', self.make_stage(stage, block, widths, whole))
         self.out_channels = widths if multiscale_output else widths[:1]
         self._draw_weights(zero_init_residual)
-        self.freeze()
+        self.freeze(self.paths_to_freeze(frozen_stages))
 
     def _check(self, extra: dict) -> None:
         for i in range(1, 5):
@@ -204,15 +205,11 @@ class HRNet(Backbone):
             elif isinstance(module, (BasicBlock, Bottleneck)) and zero_init_residual:
                 nn.init.zeros_(module.norm(len(module.norm_names)).weight)
 
-    def frozen_parts(self) -> list[nn.Module]:
-        if self.frozen_stages < 0:
-            return []
-        parts = [self.conv1, self.norm1, self.conv2, self.norm2]
-        for i in range(1, self.frozen_stages + 1):
-            parts.append(self.layer1 if i == 1 else getattr(self, f'stage{i}'))
-            if i < 4:
-                parts.append(getattr(self, f'transition{i}'))
-        return parts
+    def paths_to_freeze(self, frozen_stages: int) -> list[str]:
+        paths = stages_to_freeze(frozen_stages, 'stem', ['layer1', 'stage2', 'stage3', 'stage4'])
+        if paths:
+            paths[:1] = ['conv1', self.norm_names[0], 'conv2', self.norm_names[1]]
+        return paths + [f'transition{i}' for i in range(1, min(frozen_stages, 3) + 1)]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.relu(self.norm1(self.conv1(x)))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
-from ..utils import ResLayer, recompute
+from ..utils import ResLayer, recompute, stages_to_freeze
 from .base import Backbone
 
 
@@ -192,7 +192,8 @@ class ResNet(Backbone):
         style, conv_cfg, norm_cfg, dcn, with_cp: as for :class:`Bottleneck`.
         deep_stem: three 3x3 convolutions in place of one of 7x7.
         avg_down: shortcuts halve by average pooling.
-        frozen_stages, norm_eval, pretrained, init_cfg: as for :class:`Backbone`.
+        frozen_stages: how many of the first stages do not learn; 0 freezes the stem alone, -1 nothing.
+        norm_eval, pretrained, init_cfg: as for :class:`Backbone`.
         stage_with_dcn: the stages that ``dcn`` is for.
         plugins: as for :class:`Bottleneck`, each with ``stages``, a flag for each stage, besides.
         multi_grid: dilations of the last stage's blocks.
@@ -239,7 +240,7 @@ class ResNet(Backbone):
         pretrained: str | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
-        super().__init__(pretrained, init_cfg, frozen_stages, norm_eval)
+        super().__init__(pretrained, init_cfg, norm_eval)
         name = type(self).__name__
         if depth not in self.arch_settings:
             raise KeyError(f'{name}: depth={depth} is none of {", ".join(map(str, self.arch_settings))}')
@@ -279,7 +280,7 @@ class ResNet(Backbone):
             self.add_module(layer, stage)
             inplanes = planes * block.expansion
         self._draw_weights(zero_init_residual)
-        self.freeze()
+        self.freeze(self.paths_to_freeze(frozen_stages))
 
     def _make_stem(self, in_channels: int, channels: int, deep: bool, conv_cfg, norm_cfg: dict) -> None:
         self.deep_stem = deep
@@ -319,11 +320,11 @@ class ResNet(Backbone):
             elif isinstance(module, _Block) and zero_init_residual:
                 nn.init.zeros_(module.norm(len(module.norm_names)).weight)
 
-    def frozen_parts(self) -> list[nn.Module]:
-        if self.frozen_stages < 0:
-            return []
-        stem = [self.stem] if self.deep_stem else [self.conv1, self.norm1]
-        return [*stem, *(getattr(self, name) for name in self.res_layers[: self.frozen_stages])]
+    def paths_to_freeze(self, frozen_stages: int) -> list[str]:
+        paths = stages_to_freeze(frozen_stages, 'stem', self.res_layers)
+        if paths and not self.deep_stem:
+            paths[:1] = ['conv1', self.norm1_name]
+        return paths
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
-from ..utils import PatchEmbed, PatchMerging, nlc_to_nchw, recompute
+from ..utils import PatchEmbed, PatchMerging, nlc_to_nchw, recompute, stages_to_freeze
 from ..utils.embed import FFN
 from .base import Backbone
 
@@ -166,7 +166,8 @@ class SwinTransformer(Backbone):
         patch_norm: a norm after the patches.
         drop_path_rate: of the last block; it rises linearly from 0 at the first.
         use_abs_pos_embed: learn a position embedding as well.
-        frozen_stages, pretrained, init_cfg: as for :class:`Backbone`.
+        frozen_stages: how many of the first stages do not learn; 0 freezes the embedding alone, -1 nothing.
+        pretrained, init_cfg: as for :class:`Backbone`.
     """
 
     CLASSIFIER = r'(head|norm)\.|.*\.attn_mask$'
@@ -198,7 +199,7 @@ class SwinTransformer(Backbone):
         frozen_stages: int = -1,
         init_cfg: dict | list | None = None,
     ) -> None:
-        super().__init__(pretrained, init_cfg, frozen_stages)
+        super().__init__(pretrained, init_cfg)
         size = (pretrain_img_size,) * 2 if isinstance(pretrain_img_size, int) else tuple(pretrain_img_size)
         size = size * 2 if len(size) == 1 else size
         require(len(size) == 2, f'SwinTransformer: pretrain_img_size={pretrain_img_size} must be one or two numbers')
@@ -233,7 +234,7 @@ class SwinTransformer(Backbone):
         for i in self.out_indices:
             self.add_module(f'norm{i}', build_norm_layer(norm_cfg, dims[i])[1])
         self._draw_weights()
-        self.freeze()
+        self.freeze(self.paths_to_freeze(frozen_stages))
 
     def _draw_weights(self) -> None:
         if self.absolute_pos_embed is not None:
@@ -244,12 +245,11 @@ class SwinTransformer(Backbone):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def frozen_parts(self) -> list[nn.Module | nn.Parameter]:
-        if self.frozen_stages < 0:
-            return []
-        embedding = [] if self.absolute_pos_embed is None else [self.absolute_pos_embed]
-        norms = [getattr(self, f'norm{i}') for i in self.out_indices if i < self.frozen_stages]
-        return [self.patch_embed, *embedding, self.drop_after_pos, *self.stages[: self.frozen_stages], *norms]
+    def paths_to_freeze(self, frozen_stages: int) -> list[str]:
+        paths = stages_to_freeze(frozen_stages, 'patch_embed', [f'stages.{i}' for i in range(len(self.stages))])
+        if paths and self.absolute_pos_embed is not None:
+            paths.append('absolute_pos_embed')
+        return paths + [f'norm{i}' for i in self.out_indices if i < frozen_stages]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x, hw_shape = self.patch_embed(x)

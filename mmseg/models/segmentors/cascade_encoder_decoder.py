@@ -16,12 +16,16 @@ class HeadCascade(nn.ModuleList):
 
     num_classes = property(lambda self: self[-1].num_classes)
     align_corners = property(lambda self: self[-1].align_corners)
+    threshold = property(lambda self: self[-1].threshold)
     out_channels = property(lambda self: self[-1].out_channels)
 
     def scores(self, maps: Sequence[Tensor]) -> Iterator[Tensor]:
         """The heads' scores in turn."""
-        for i, head in enumerate(self):
-            x = head(maps, x) if i else head(maps)
+        first, *others = self
+        x = first(maps)
+        yield x
+        for head in others:
+            x = head(maps, x)
             yield x
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,5 @@
 from .embed import AdaptivePadding, PatchEmbed, PatchMerging
+from .freezing import describe_trainable, freeze_parts, stages_to_freeze
 from .res_layer import ResLayer
 from .shape_convert import nchw2nlc2nchw, nchw_to_nlc, nlc2nchw2nlc, nlc_to_nchw
 from .wrappers import Upsample, recompute, resize
@@ -9,10 +10,13 @@ __all__ = [
     'PatchMerging',
     'ResLayer',
     'Upsample',
+    'describe_trainable',
+    'freeze_parts',
     'nchw2nlc2nchw',
     'nchw_to_nlc',
     'nlc2nchw2nlc',
     'nlc_to_nchw',
     'recompute',
     'resize',
+    'stages_to_freeze',
 ]
