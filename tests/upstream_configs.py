@@ -1,6 +1,7 @@
-"""Models in the words of mmsegmentation's public configs, by the names of ``tests/data/baselines``.
+"""Models in the words of mmsegmentation's public configs, written to its schema.
 
-Written to its config schema; sizes are those of the published models.
+``MODELS`` has those of ``tests/data/baseline_entries.json.gz`` at their published sizes, ``TINY`` one of each family
+that trains on a CPU in a moment.
 """
 
 import copy
@@ -254,14 +255,21 @@ def unet() -> dict:
     )
 
 
-def mask2former(backbone: dict, in_channels: list[int], num_classes: int = 150) -> dict:
-    attention = dict(embed_dims=256, num_heads=8, attn_drop=0.0, proj_drop=0.0, dropout_layer=None, batch_first=True)
+def mask2former(
+    backbone: dict,
+    in_channels: list[int],
+    num_classes: int = 150,
+    width: int = 256,
+    layers: tuple[int, int] = (6, 9),
+    num_points: int = 12544,
+) -> dict:
+    attention = dict(embed_dims=width, num_heads=8, attn_drop=0.0, proj_drop=0.0, dropout_layer=None, batch_first=True)
     decode_head = dict(
         type='Mask2FormerHead',
         in_channels=in_channels,
         strides=[4, 8, 16, 32],
-        feat_channels=256,
-        out_channels=256,
+        feat_channels=width,
+        out_channels=width,
         num_classes=num_classes,
         num_queries=100,
         num_transformer_feat_level=3,
@@ -272,10 +280,10 @@ def mask2former(backbone: dict, in_channels: list[int], num_classes: int = 150) 
             norm_cfg=dict(type='GN', num_groups=32),
             act_cfg=dict(type='ReLU'),
             encoder=dict(
-                num_layers=6,
+                num_layers=layers[0],
                 layer_cfg=dict(
                     self_attn_cfg=dict(
-                        embed_dims=256,
+                        embed_dims=width,
                         num_heads=8,
                         num_levels=3,
                         num_points=4,
@@ -286,8 +294,8 @@ def mask2former(backbone: dict, in_channels: list[int], num_classes: int = 150) 
                         init_cfg=None,
                     ),
                     ffn_cfg=dict(
-                        embed_dims=256,
-                        feedforward_channels=1024,
+                        embed_dims=width,
+                        feedforward_channels=4 * width,
                         num_fcs=2,
                         ffn_drop=0.0,
                         act_cfg=dict(type='ReLU', inplace=True),
@@ -295,20 +303,20 @@ def mask2former(backbone: dict, in_channels: list[int], num_classes: int = 150) 
                 ),
                 init_cfg=None,
             ),
-            positional_encoding=dict(num_feats=128, normalize=True),
+            positional_encoding=dict(num_feats=width // 2, normalize=True),
             init_cfg=None,
         ),
         enforce_decoder_input_project=False,
-        positional_encoding=dict(num_feats=128, normalize=True),
+        positional_encoding=dict(num_feats=width // 2, normalize=True),
         transformer_decoder=dict(
             return_intermediate=True,
-            num_layers=9,
+            num_layers=layers[1],
             layer_cfg=dict(
                 self_attn_cfg=attention,
                 cross_attn_cfg=attention,
                 ffn_cfg=dict(
-                    embed_dims=256,
-                    feedforward_channels=2048,
+                    embed_dims=width,
+                    feedforward_channels=8 * width,
                     num_fcs=2,
                     act_cfg=dict(type='ReLU', inplace=True),
                     ffn_drop=0.0,
@@ -336,7 +344,7 @@ def mask2former(backbone: dict, in_channels: list[int], num_classes: int = 150) 
             loss_weight=5.0,
         ),
         train_cfg=dict(
-            num_points=12544,
+            num_points=num_points,
             oversample_ratio=3.0,
             importance_sample_ratio=0.75,
             assigner=dict(
@@ -351,11 +359,6 @@ def mask2former(backbone: dict, in_channels: list[int], num_classes: int = 150) 
         ),
     )
     return encoder_decoder(backbone, decode_head)
-
-
-def build(name: str) -> dict:
-    """The config of one of the models of ``MODELS``."""
-    return MODELS[name]()
 
 
 RESNET_MASKS = dict(
@@ -399,4 +402,59 @@ MODELS = dict(
     ocrnet_hr18=ocrnet,
     fcn_hr18=lambda: encoder_decoder(hrnet(), on_hrnet(), pretrained='open-mmlab://msra/hrnetv2_w18'),
     unet_fcn=unet,
+)
+
+
+def shrink(cfg, by: int = 32):
+    """The config with channels of heads and necks divided."""
+    if isinstance(cfg, list):
+        return [shrink(part, by) for part in cfg]
+    if not isinstance(cfg, dict):
+        return cfg
+    names = ('in_channels', 'channels', 'out_channels', 'c1_in_channels', 'c1_channels')
+    small = {key: _divide(value, by) if key in names else shrink(value, by) for key, value in cfg.items()}
+    return small | ({'backbone': cfg['backbone']} if 'backbone' in cfg else {})
+
+
+def _divide(channels, by: int):
+    return [_divide(c, by) for c in channels] if isinstance(channels, list) else max(channels // by, 8)
+
+
+def _tiny_resnet(name: str) -> dict:
+    cfg = shrink(MODELS[name]())
+    cfg['backbone'].update(depth=18, base_channels=8, stem_channels=8)
+    return cfg
+
+
+def _tiny_hrnet(name: str) -> dict:
+    cfg = MODELS[name]()
+    for stage in cfg['backbone']['extra'].values():
+        stage.update(num_modules=1, num_blocks=(1,) * stage['num_branches'])
+    return cfg
+
+
+def _tiny(name: str, backbone: dict, heads: dict | None = None) -> dict:
+    cfg = MODELS[name]()
+    cfg['backbone'].update(backbone)
+    for head_name in ('decode_head', 'auxiliary_head'):
+        cfg.get(head_name, {}).update(heads or {})
+    return cfg
+
+
+TINY = dict(
+    fcn=lambda: _tiny_resnet('fcn_r50'),
+    pspnet=lambda: _tiny_resnet('pspnet_r50'),
+    deeplabv3=lambda: _tiny_resnet('deeplabv3_r50'),
+    deeplabv3plus=lambda: _tiny_resnet('deeplabv3plus_r50'),
+    upernet=lambda: _tiny_resnet('upernet_r50'),
+    semantic_fpn=lambda: _tiny_resnet('semfpn_r50'),
+    segformer=lambda: _tiny('segformer_b0', dict(num_layers=[1, 1, 1, 1]), dict(channels=32)),
+    swin=lambda: _tiny('upernet_swin', dict(depths=[1, 2, 1, 1]), dict(channels=16)),
+    segnext=lambda: _tiny('segnext_t', dict(depths=[1, 1, 1, 1]), dict(channels=32, ham_channels=32)),
+    hrnet=lambda: _tiny_hrnet('fcn_hr18'),
+    ocrnet=lambda: _tiny_hrnet('ocrnet_hr18'),
+    unet=lambda: shrink(_tiny('unet_fcn', dict(base_channels=8)), 8),
+    mask2former=lambda: mask2former(
+        dict(RESNET_MASKS, depth=18, base_channels=8), [8, 16, 32, 64], width=32, layers=(1, 2), num_points=64
+    ),
 )

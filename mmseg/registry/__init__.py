@@ -5,14 +5,15 @@ without the caller importing anything else.
 """
 
 from mmengine import registry as mmengine_registry
-from mmengine.registry import Registry
+
+from .seg_registry import SegRegistry
 
 SCOPE = 'mmseg'
 
 
-def _child(parent: str, location: str) -> Registry:
+def _child(parent: str, location: str) -> SegRegistry:
     parent = getattr(mmengine_registry, parent)
-    return Registry(parent.name, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
+    return SegRegistry(parent.name, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
 
 
 RUNNERS = _child('RUNNERS', 'engine')

@@ -57,7 +57,8 @@ class Backbone(BaseModule):
     def init_weights(self) -> None:
         """Loads the weights that ``init_cfg`` names; the constructor has drawn all values."""
         if not isinstance(self.init_cfg, dict) or self.init_cfg.get('type') != 'Pretrained':
-            super().init_weights()
+            if self.init_cfg:
+                super().init_weights()
             return
         source = self.init_cfg['checkpoint']
         weights = load_checkpoint_file(local_copy(source))['state_dict']

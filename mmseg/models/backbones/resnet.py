@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
+from ..layers import build_deform_conv
 from ..utils import ResLayer, recompute, stages_to_freeze
 from .base import Backbone
 
@@ -142,14 +143,14 @@ class Bottleneck(_Block):
         self.inplanes, self.planes, self.style = inplanes, planes, style
         width = width or planes
         stride1, stride2 = (1, stride) if style == 'pytorch' else (stride, 1)
-        deformable = dcn is not None and not (dcn.get('fallback_on_stride') and stride > 1)
-        conv2_cfg = {k: v for k, v in dcn.items() if k != 'fallback_on_stride'} if deformable else conv_cfg
+        geometry = dict(stride=stride2, padding=dilation, dilation=dilation, groups=groups, bias=False)
         self.conv1 = build_conv_layer(conv_cfg, inplanes, width, 1, stride=stride1, bias=False)
         self.add_norm(norm_cfg, width, 1)
-        self.conv2 = build_conv_layer(
-            *(conv2_cfg, width, width, 3),
-            **dict(stride=stride2, padding=dilation, dilation=dilation, groups=groups, bias=False),
-        )
+        dcn = dict(dcn or {})
+        if dcn and not (dcn.pop('fallback_on_stride', False) and stride > 1):
+            self.conv2 = build_deform_conv(dcn, width, width, 3, **geometry)
+        else:
+            self.conv2 = build_conv_layer(conv_cfg, width, width, 3, **geometry)
         self.add_norm(norm_cfg, width, 2)
         self.conv3 = build_conv_layer(conv_cfg, width, planes * self.expansion, 1, bias=False)
         self.add_norm(norm_cfg, planes * self.expansion, 3)

@@ -52,7 +52,8 @@ class TIMMBackbone(BaseModule):
     def init_weights(self) -> None:
         if self.pretrained:
             self.timm_model.load_state_dict(self.make(pretrained=True).state_dict())
-        super().init_weights()
+        if self.init_cfg:
+            super().init_weights()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         maps = self.timm_model(x) if self.features_only else [self.timm_model.forward_features(x)]

@@ -1,4 +1,5 @@
 from .attention import FFN, MultiheadAttention
+from .deform_conv import build_deform_conv
 from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
@@ -9,6 +10,7 @@ __all__ = [
     'MSDeformAttention',
     'MultiheadAttention',
     'adaptive_avg_pool2d',
+    'build_deform_conv',
     'interpolate_bilinear',
     'ms_deform_attn',
     'sine_positional_encoding',

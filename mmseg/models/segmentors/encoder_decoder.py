@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
@@ -74,6 +74,8 @@ class EncoderDecoder(BaseModel):
         self.test_cfg = _check_test_cfg(test_cfg)
         self.frozen = [freeze] if isinstance(freeze, str) else list(freeze)
         freeze_parts(self, self.frozen)
+        if not torch.cuda.is_available():
+            revert_sync_batchnorm(self)  # it is for several GPUs; elsewhere a BatchNorm is the same
         if not all(parameter.requires_grad for parameter in self.parameters()):
             print_log(describe_trainable(self), logger='current')
 
