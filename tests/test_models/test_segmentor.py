@@ -270,3 +270,38 @@ class TestConfiguration:
     def test_unknown_head_key(self):
         with pytest.raises(TypeError, match='chanels'):
             tiny_segmentor(auxiliary_head=dict(type='LRHead', chanels=16, channels=16, num_classes=5))
+
+
+class TestPrecision:
+    """model.half() and its kind: inputs follow the parameters, scores come in float32 at least."""
+
+    PREPROCESSOR = dict(type='SegDataPreProcessor', mean=[120.0, 110.0, 100.0], std=[58.0, 57.0, 56.0])
+
+    @pytest.mark.parametrize('make', [tiny_segmentor, tiny_mask_segmentor])
+    @pytest.mark.parametrize(('convert', 'error'), [('half', 0.01), ('bfloat16', 0.1), ('double', 1e-5)])
+    def test_predicts_and_trains(self, make, convert, error):
+        torch.manual_seed(0)
+        model = make(data_preprocessor=self.PREPROCESSOR, test_cfg=dict(return_scores=True))
+        images = list(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+        truth = [annotated(torch.randint(0, 5, (64, 64))) for _ in images]
+        for target in truth:
+            target.set_metainfo(dict(ori_shape=(50, 70)))
+
+        def scores():
+            with torch.no_grad():
+                return model.eval().test_step(dict(inputs=images, data_samples=truth))[0].seg_logits.data
+
+        expected = scores()
+        getattr(model, convert)()
+        found = scores()
+        assert found.dtype == (torch.float64 if convert == 'double' else torch.float32)
+        assert (found - expected).abs().max() <= error * expected.abs().max()
+        data = model.data_preprocessor(dict(inputs=images, data_samples=truth), training=True)
+        losses = model.train()(**data, mode='loss')
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        assert all(p.grad.isfinite().all() and p.grad.dtype == p.dtype for p in model.parameters())
+
+    @pytest.mark.parametrize('dtype', [torch.uint8, torch.float16, torch.float64])
+    def test_inputs_of_any_type(self, dtype):
+        model, image = tiny_segmentor().eval(), torch.randint(0, 2, (1, 3, 64, 64))
+        assert torch.equal(model(image.to(dtype)), model(image.float()))

@@ -20,7 +20,7 @@ from .scores import BinaryScores, ImageScores, MaskScores, Window
 class EncoderDecoder(BaseModel):
     """A backbone with a decode head on it.
 
-    ``model(inputs, data_samples, mode)`` takes float B x 3 x H x W and returns, by mode, 'loss': the
+    ``model(inputs, data_samples, mode)`` takes B x channels x H x W and returns, by mode, 'loss': the
     losses by name, 'predict': the data samples with ``pred_sem_seg`` at each image's own size,
     'tensor': what the head's ``forward`` returns. ``predict`` also takes a list of images of different sizes.
 
@@ -102,7 +102,9 @@ class EncoderDecoder(BaseModel):
         raise ValueError(f"EncoderDecoder: mode={mode!r} is not 'loss', 'predict' or 'tensor'")
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
-        maps = self.backbone(inputs)
+        # After model.half() and its kind; the preprocessor gives float32, a user whatever there is.
+        dtype = next((p.dtype for p in self.backbone.parameters() if p.is_floating_point()), inputs.dtype)
+        maps = self.backbone(inputs.to(dtype))
         return self.neck(maps) if self.with_neck else maps
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
