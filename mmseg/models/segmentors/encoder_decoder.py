@@ -1,5 +1,6 @@
 """The segmentor: backbone -> neck -> decode head, its losses and its inference."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -62,13 +63,16 @@ class EncoderDecoder(BaseModel):
         self.with_neck = neck is not None
         if self.with_neck:
             self.neck = MODELS.build(neck)
+        self.with_auxiliary_head = auxiliary_head is not None
+        several = self.with_auxiliary_head and not isinstance(auxiliary_head, dict)
+        auxiliary = list(auxiliary_head) if several else [auxiliary_head] * self.with_auxiliary_head
+        if not self.with_neck:
+            decode_head, *auxiliary = _drop_unread_maps(self.backbone, [decode_head, *auxiliary])
         self.decode_head = self._build_head(decode_head)
         self.num_classes, self.align_corners = self.decode_head.num_classes, self.decode_head.align_corners
         self.out_channels = self.decode_head.out_channels
-        self.with_auxiliary_head = auxiliary_head is not None
         if self.with_auxiliary_head:
-            several = not isinstance(auxiliary_head, dict)
-            heads = [self._build_head(head) for head in (auxiliary_head if several else [auxiliary_head])]
+            heads = [self._build_head(head) for head in auxiliary]
             self.auxiliary_head = nn.ModuleList(heads) if several else heads[0]
         self.train_cfg = train_cfg
         self.test_cfg = _check_test_cfg(test_cfg)
@@ -78,7 +82,7 @@ class EncoderDecoder(BaseModel):
             print_log(describe_trainable(self), logger='current')
 
     def _build_head(self, cfg: dict) -> nn.Module:
-        head = MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+        head = _class_of(cfg)
         source = self.neck if self.with_neck else self.backbone
         return MODELS.build(head.follow_backbone(cfg, source) if hasattr(head, 'follow_backbone') else cfg)
 
@@ -189,6 +193,39 @@ class EncoderDecoder(BaseModel):
         for name in [name for name in state_dict if name.startswith(f'{prefix}data_preprocessor.')]:
             del state_dict[name]
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _class_of(cfg: dict) -> type:
+    return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+
+
+def _drop_unread_maps(backbone: nn.Module, heads: list[dict]) -> list[dict]:
+    """Drops the backbone's last maps that no head reads, and what computes them; returns the heads' configs.
+
+    Parameters that get no gradient would cost memory, and processes that train together would wait for them.
+    """
+    count = len(getattr(backbone, 'out_channels', ()))
+    indices = [cfg.get('in_index', getattr(_class_of(cfg), 'IN_INDEX', None)) for cfg in heads]
+    if not count or None in indices:
+        return heads
+
+    def from_front(index: int | Sequence[int]) -> int | list[int]:
+        if not isinstance(index, int):
+            return [from_front(i) for i in index]
+        return index + count if index < 0 else index
+
+    indices = [from_front(index) for index in indices]
+    read = [i for index in indices for i in ([index] if isinstance(index, int) else index)]
+    last = max(read)
+    if min(read) < 0 or last >= count - 1:
+        return heads
+    maps = f"{count - 1 - last} of the backbone's {count} maps are read by no head"
+    if not hasattr(backbone, 'keep_maps'):
+        print_log(f'{maps}: leave them out of its out_indices', logger='current', level=logging.WARNING)
+        return heads
+    print_log(f'{maps}, and are not computed', logger='current')
+    backbone.keep_maps(last + 1)
+    return [{**cfg, 'in_index': index} for cfg, index in zip(heads, indices, strict=True)]
 
 
 def _prefixed(prefix: str, losses: dict) -> dict:
