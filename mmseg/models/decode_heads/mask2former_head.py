@@ -163,7 +163,9 @@ class Mask2FormerHead(BaseModule):
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """The backbone's maps -> scores at the network's input size, B x classes x H x W.
 
-        Holds all queries' masks and all classes' scores at that size; EncoderDecoder's prediction does not.
+        A score is the sum over queries of class probability times mask probability: 0 or more, and, as several queries
+        may find the same class, not bound to add up to 1. Holds all queries' masks and all classes' scores at that
+        size; EncoderDecoder's prediction does not.
         """
         meta = batch_img_metas[0]
         size = (meta.get('pad_shape') or meta['img_shape'])[:2]
