@@ -5,6 +5,7 @@ from mmengine.structures import PixelData
 from mmseg.checkpoints import load_model_weights
 from mmseg.models import LRFormer
 from mmseg.models.decode_heads import BaseDecodeHead
+from mmseg.models.segmentors.encoder_decoder import _drop_unread_maps
 from mmseg.models.segmentors.scores import ImageScores, MaskScores, Window
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -391,6 +392,11 @@ class TestNothingIsBuiltInVain:
         monkeypatch.delattr(LRFormer, 'keep_maps')
         model = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(ONE_MAP, in_index=1)))
         assert 'leave them out of its out_indices' in lines[0] and len(model.backbone.stages) == 4
+
+    def test_several_decode_heads(self):
+        backbone = MODELS.build(TINY)
+        heads, none = _drop_unread_maps(backbone, [dict(ONE_MAP, in_index=-3), dict(ONE_MAP, in_index=0)], None)
+        assert [head['in_index'] for head in heads] == [1, 0] and none is None and len(backbone.stages) == 2
 
     @pytest.mark.parametrize('in_index', [4, -5, (0, 4)])
     def test_maps_that_do_not_exist(self, in_index):

@@ -63,16 +63,15 @@ class EncoderDecoder(BaseModel):
         self.with_neck = neck is not None
         if self.with_neck:
             self.neck = MODELS.build(neck)
-        self.with_auxiliary_head = auxiliary_head is not None
-        several = self.with_auxiliary_head and not isinstance(auxiliary_head, dict)
-        auxiliary = list(auxiliary_head) if several else [auxiliary_head] * self.with_auxiliary_head
         if not self.with_neck:
-            decode_head, *auxiliary = _drop_unread_maps(self.backbone, [decode_head, *auxiliary])
+            decode_head, auxiliary_head = _drop_unread_maps(self.backbone, decode_head, auxiliary_head)
         self.decode_head = self._build_head(decode_head)
         self.num_classes, self.align_corners = self.decode_head.num_classes, self.decode_head.align_corners
         self.out_channels = self.decode_head.out_channels
+        self.with_auxiliary_head = auxiliary_head is not None
         if self.with_auxiliary_head:
-            heads = [self._build_head(head) for head in auxiliary]
+            several = not isinstance(auxiliary_head, dict)
+            heads = [self._build_head(head) for head in (auxiliary_head if several else [auxiliary_head])]
             self.auxiliary_head = nn.ModuleList(heads) if several else heads[0]
         self.train_cfg = train_cfg
         self.test_cfg = _check_test_cfg(test_cfg)
@@ -199,22 +198,25 @@ def _class_of(cfg: dict) -> type:
     return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
 
 
-def _drop_unread_maps(backbone: nn.Module, heads: list[dict]) -> list[dict]:
+def _drop_unread_maps(backbone: nn.Module, *heads: dict | Sequence[dict] | None) -> Sequence:
     """Drops the backbone's last maps that no head reads, and what computes them; returns the heads' configs.
 
     Parameters that get no gradient would cost memory, and processes that train together would wait for them.
     """
     count = len(getattr(backbone, 'out_channels', ()))
-    indices = [cfg.get('in_index', getattr(_class_of(cfg), 'IN_INDEX', None)) for cfg in heads]
+
+    def in_index(head: dict) -> int | list[int] | None:
+        """Counted from the front."""
+        index = head.get('in_index')
+        index = getattr(_class_of(head), 'IN_INDEX', None) if index is None else index
+        if index is None or isinstance(index, int):
+            return index + count if index is not None and index < 0 else index
+        return [i + count if i < 0 else i for i in index]
+
+    each = [head for group in heads if group for head in ([group] if isinstance(group, dict) else group)]
+    indices = [in_index(head) for head in each]
     if not count or None in indices:
         return heads
-
-    def from_front(index: int | Sequence[int]) -> int | list[int]:
-        if not isinstance(index, int):
-            return [from_front(i) for i in index]
-        return index + count if index < 0 else index
-
-    indices = [from_front(index) for index in indices]
     read = [i for index in indices for i in ([index] if isinstance(index, int) else index)]
     last = max(read)
     if min(read) < 0 or last >= count - 1:
@@ -225,7 +227,13 @@ def _drop_unread_maps(backbone: nn.Module, heads: list[dict]) -> list[dict]:
         return heads
     print_log(f'{maps}, and are not computed', logger='current')
     backbone.keep_maps(last + 1)
-    return [{**cfg, 'in_index': index} for cfg, index in zip(heads, indices, strict=True)]
+
+    def from_front(group: dict | Sequence[dict] | None):
+        if isinstance(group, dict):
+            return {**group, 'in_index': in_index(group)}
+        return group and [from_front(head) for head in group]
+
+    return [from_front(group) for group in heads]
 
 
 def _prefixed(prefix: str, losses: dict) -> dict:
