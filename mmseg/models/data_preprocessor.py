@@ -1,6 +1,6 @@
 """From a batch of images as they were loaded to what the network takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -61,9 +61,9 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), False)
             self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), False)
 
-    def _apply(self, *args) -> 'SegDataPreProcessor':
+    def _apply(self, fn: Callable, recurse: bool = True) -> 'SegDataPreProcessor':
         before = dict(self.named_buffers())
-        super()._apply(*args)
+        super()._apply(fn, recurse)
         for name, value in self.named_buffers():
             if value.dtype != before[name].dtype:  # model.half() is about parameters; images are normalised in float32
                 setattr(self, name, before[name].to(value.device))
