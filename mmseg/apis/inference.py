@@ -69,8 +69,7 @@ def inference_model(
 
     Returns:
         A sample for each image, with ``pred_sem_seg`` (1 x H x W) at the image's own size, and where ``scores`` are
-        asked for ``seg_logits`` (classes x H x W): what softmax makes probabilities of; with Mask2Former the sum over
-        queries of class probability times mask probability, which is 0 or more and need not add up to 1.
+        asked for ``seg_logits`` (classes x H x W), about whose kinds :class:`~mmseg.structures.SegDataSample` tells.
 
     Raises:
         TypeError, ValueError, OSError: an image is none, or none that the model takes; the message says what it is
