@@ -216,6 +216,7 @@ def _reject(unknown: dict) -> None:
         'num_transformer_feat_level': 'num_levels',
         'channels': 'feat_channels',
         'out_channels': 'feat_channels',
+        'threshold': 'num_classes=2, as queries name their class and have no single score,',
         'loss_cls': "loss_decode=dict(type='Mask2FormerLoss', class_weight=2.0, no_object_weight=0.1)",
         'loss_mask': "loss_decode=dict(type='Mask2FormerLoss', mask_weight=5.0)",
         'loss_dice': "loss_decode=dict(type='Mask2FormerLoss', dice_weight=5.0)",

@@ -194,6 +194,31 @@ class EncoderDecoder(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+def _prefixed(prefix: str, losses: dict) -> dict:
+    return {f'{prefix}.{name}': value for name, value in losses.items()}
+
+
+def _check_test_cfg(test_cfg: dict | None) -> dict:
+    cfg = dict(mode='whole', crop_size=None, stride=None, return_scores=False, streamed=True) | dict(test_cfg or {})
+    if unknown := set(cfg) - {'mode', 'crop_size', 'stride', 'return_scores', 'streamed'}:
+        raise TypeError(
+            f'EncoderDecoder: test_cfg does not know {sorted(unknown)}; its keys are '
+            'mode, crop_size, stride, return_scores, streamed'
+        )
+    if cfg['mode'] not in ('whole', 'slide'):
+        raise ValueError(f"EncoderDecoder: test_cfg.mode={cfg['mode']!r} is not 'whole' or 'slide'")
+    if cfg['mode'] == 'slide' and not (cfg['crop_size'] and cfg['stride']):
+        raise ValueError(
+            "EncoderDecoder: test_cfg.mode='slide' needs crop_size=(height, width) and stride=(height, width)"
+        )
+    if cfg['mode'] == 'slide' and any(step > side for step, side in zip(cfg['stride'], cfg['crop_size'], strict=True)):
+        raise ValueError(
+            f'EncoderDecoder: test_cfg.stride={cfg["stride"]} leaves gaps between windows of '
+            f'crop_size={cfg["crop_size"]}; make it at most the window'
+        )
+    return cfg
+
+
 def _class_of(cfg: dict) -> type:
     return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
 
@@ -234,28 +259,3 @@ def _drop_unread_maps(backbone: nn.Module, *heads: dict | Sequence[dict] | None)
         return group and [from_front(head) for head in group]
 
     return [from_front(group) for group in heads]
-
-
-def _prefixed(prefix: str, losses: dict) -> dict:
-    return {f'{prefix}.{name}': value for name, value in losses.items()}
-
-
-def _check_test_cfg(test_cfg: dict | None) -> dict:
-    cfg = dict(mode='whole', crop_size=None, stride=None, return_scores=False, streamed=True) | dict(test_cfg or {})
-    if unknown := set(cfg) - {'mode', 'crop_size', 'stride', 'return_scores', 'streamed'}:
-        raise TypeError(
-            f'EncoderDecoder: test_cfg does not know {sorted(unknown)}; its keys are '
-            'mode, crop_size, stride, return_scores, streamed'
-        )
-    if cfg['mode'] not in ('whole', 'slide'):
-        raise ValueError(f"EncoderDecoder: test_cfg.mode={cfg['mode']!r} is not 'whole' or 'slide'")
-    if cfg['mode'] == 'slide' and not (cfg['crop_size'] and cfg['stride']):
-        raise ValueError(
-            "EncoderDecoder: test_cfg.mode='slide' needs crop_size=(height, width) and stride=(height, width)"
-        )
-    if cfg['mode'] == 'slide' and any(step > side for step, side in zip(cfg['stride'], cfg['crop_size'], strict=True)):
-        raise ValueError(
-            f'EncoderDecoder: test_cfg.stride={cfg["stride"]} leaves gaps between windows of '
-            f'crop_size={cfg["crop_size"]}; make it at most the window'
-        )
-    return cfg
