@@ -59,7 +59,8 @@ class BaseSegDataset(BaseDataset):
             (``output_dir`` of the metrics), where it is not the class index (with ``reduce_zero_label``, 1 more).
         data_root: Folder that relative paths start from.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders, by default both '' (``data_root``
-            itself). Without ``seg_map_path`` (or with None) the dataset has images only.
+            itself). Without ``seg_map_path`` (or with None) the dataset has images only, and with ``test_mode``
+            its pipeline goes without ``LoadAnnotations``.
         filter_cfg: Kept for subclasses that override ``filter_data``.
         indices: Use the first N samples (int; negative: the last) or these ones (sequence).
         serialize_data: Hold the list of samples as one array, which data loader workers share.
@@ -132,8 +133,7 @@ class BaseSegDataset(BaseDataset):
             filter_cfg=filter_cfg,
             indices=indices,
             serialize_data=serialize_data,
-            # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            pipeline=self._build_pipeline(pipeline, test_mode),
             test_mode=test_mode,
             lazy_init=True,
             max_refetch=max_refetch,
@@ -141,6 +141,13 @@ class BaseSegDataset(BaseDataset):
         self._complete_metainfo(given=metainfo or {})
         if not lazy_init:
             self.full_init()
+
+    def _build_pipeline(self, steps: Sequence[dict | Callable], test_mode: bool) -> list[Callable]:
+        # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
+        built = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
+        if test_mode and 'seg_map_path' not in self._given_prefix:  # a metric that needs annotations says so
+            built = [step for step in built if not isinstance(step, LoadAnnotations)]
+        return built
 
     # ---- classes, palette, label map ----
 
