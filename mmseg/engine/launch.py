@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from .config_text import require_plain_config
 from .overrides import OPTIONAL_KEYS, read_options, with_options
 from .runner import SegRunner
 from .runner.preemption import Preempted, heed_sigterm
@@ -33,11 +34,13 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     Raises:
         FileNotFoundError: there is no such file; the message names similar ones beside it.
         KeyError: an option's first key is neither in the config nor known.
-        ValueError: an option that would change nothing; the message names the keys to set in its place.
+        ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
+            that is not plain UTF-8.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
+    require_plain_config(path)
     cfg = Config.fromfile(path)
     options = dict(options) if isinstance(options, Mapping) else read_options(options or (), cfg)
     known = OPTIONAL_KEYS | set(cfg)
