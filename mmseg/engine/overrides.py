@@ -74,16 +74,19 @@ def with_options(cfg: Config, options: dict) -> Config:
 
 
 def put(value: object, keys: Sequence[str], new: object) -> object:
-    """A copy of nested dicts, lists and tuples with ``new`` at these keys; a dict is merged into a dict.
+    """A copy of nested dicts, lists and tuples with ``new`` at these keys.
+
+    A dict is merged into a dict, or with ``_delete_=True`` in it replaces it, as in config files.
 
     Raises:
         KeyError: a list or tuple has no such position.
         TypeError: what has keys inside it is no dict, list or tuple.
     """
     if not keys:
-        if isinstance(new, dict) and isinstance(value, dict):
-            return Config._merge_a_into_b(copy.deepcopy(new), copy.deepcopy(value))
-        return copy.deepcopy(new)
+        new = copy.deepcopy(new)
+        if isinstance(new, dict) and not new.pop('_delete_', False) and isinstance(value, dict):
+            return Config._merge_a_into_b(new, copy.deepcopy(value))
+        return new
     key, rest = keys[0], keys[1:]
     if isinstance(value, dict):
         value = value.copy()

@@ -32,6 +32,7 @@ from mmseg.checkpoints import (
 from mmseg.registry import DATA_SAMPLERS, RUNNERS
 from mmseg.version import __version__
 
+from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
@@ -67,6 +68,12 @@ class SegRunner(Runner):
         if cfg.get('default_scope') is None:
             cfg['default_scope'] = 'mmseg'
         return super().from_cfg(cfg)
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """As mmengine's; before a run begins, what was built for it must agree."""
+        if fn_name == 'before_run':
+            check_agreement(self)
+        super().call_hook(fn_name, **kwargs)
 
     # Processes and batch
 
