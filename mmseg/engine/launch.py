@@ -16,8 +16,9 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from .overrides import OPTIONAL_KEYS, read_options, with_options
+from .overrides import read_options, with_options
 from .runner import SegRunner
+from .runner.names import OPTIONAL_KEYS
 from .runner.preemption import Preempted, heed_sigterm
 
 
@@ -92,6 +93,8 @@ def train(
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.dtype = None if amp == 'auto' else amp
     runner = SegRunner.from_cfg(cfg)
+    if cfg.get('test_after_train'):
+        runner.test_loop  # noqa: B018 (builds it: what is wrong with it is to be known now)
     with heed_sigterm():
         runner.train()
     if cfg.get('test_after_train'):

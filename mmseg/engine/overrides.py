@@ -7,7 +7,6 @@ replaced: an option has the effect of writing it into the file.
 
 import ast
 import copy
-import inspect
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,21 +14,11 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from .option_text import read_option_value
 from .runner.data_root import hand_down_data_root
+from .runner.names import RUN_KEYS, walk
 
-# Keys of a config's top level that are understood whether or not the config itself states them.
-OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'auto_scale_lr', 'batch_per_gpu', 'compile', 'custom_hooks', 'custom_imports'),
-    *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
-    *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
-    *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
-    *('visualizer', 'work_dir'),
-}
-# All keys of the top level that a run reads; the others are variables of the config file.
-RUN_KEYS = OPTIONAL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 PUT, PLAIN = '__put_options', '__without_options'  # what a config file that is run again calls them
 SHOWN = 5
 
@@ -216,7 +205,7 @@ def _require_effect(key: str, value: object, before: Config, after: Config) -> N
     old = _look_up(before, key.split('.'))
     if old == _look_up(after, key.split('.')) or _read_by_run(before) != _read_by_run(after):
         return
-    places = [path for path, held in _walk(_read_by_run(before)) if held == old and type(held) is type(old)]
+    places = [path for path, held in walk(_read_by_run(before)) if held == old and type(held) is type(old)]
     instead = ', '.join(places[:SHOWN]) + (f' and {len(places) - SHOWN} more' if len(places) > SHOWN else '')
     raise ValueError(
         f'--cfg-options {key}={value!r} would change nothing: no part of a run of {before.filename} follows from it. '
@@ -234,12 +223,3 @@ def _read_by_run(cfg: Config) -> dict:
     if 'data_preprocessor' in read.get('model', {}):
         read.pop('data_preprocessor', None)
     return read
-
-
-def _walk(value: object, path: str = ''):
-    """All values inside of nested dicts and sequences, with their dotted keys."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
-    for key, item in items:
-        inner = f'{path}.{key}' if path else str(key)
-        yield inner, item
-        yield from _walk(item, inner)

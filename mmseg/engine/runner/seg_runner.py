@@ -37,6 +37,7 @@ from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
 from .loops import IterBasedTrainLoop
+from .names import check_names, check_parameter_names
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 
@@ -67,12 +68,14 @@ class SegRunner(Runner):
         """Build from a config, whose ``default_scope`` is 'mmseg' unless it says otherwise."""
         if cfg.get('default_scope') is None:
             cfg['default_scope'] = 'mmseg'
+        check_names(cfg)
         return super().from_cfg(cfg)
 
     def call_hook(self, fn_name: str, **kwargs) -> None:
         """As mmengine's; before a run begins, what was built for it must agree."""
         if fn_name == 'before_run':
             check_agreement(self)
+            check_parameter_names(self)
         super().call_hook(fn_name, **kwargs)
 
     # Processes and batch
