@@ -202,20 +202,24 @@ def _look_up(value: object, keys: Sequence[str]) -> object:
 
 
 def _require_effect(key: str, value: object, before: Config, after: Config) -> None:
-    old = _look_up(before, key.split('.'))
-    if old == _look_up(after, key.split('.')) or _read_by_run(before) != _read_by_run(after):
+    old, read = _look_up(before, key.split('.')), _read_by_run(before)
+    if old == _look_up(after, key.split('.')) or read != _read_by_run(after):
         return
-    places = [path for path, held in walk(_read_by_run(before)) if held == old and type(held) is type(old)]
+    if old is None:
+        places = [path for path, _ in walk(read) if path.endswith(f'.{key}')]
+    else:
+        places = [path for path, held in walk(read) if held == old and type(held) is type(old)]
     instead = ', '.join(places[:SHOWN]) + (f' and {len(places) - SHOWN} more' if len(places) > SHOWN else '')
+    found = 'There is' if old is None else f'Its value {old!r} stands at'
     raise ValueError(
         f'--cfg-options {key}={value!r} would change nothing: no part of a run of {before.filename} follows from it. '
-        + (f'Its value {old!r} stands at {instead}: set that' if places and old is not None else 'Nothing reads it')
+        + (f'{found} {instead}: set that' if places else 'Nothing reads it')
     )
 
 
 def _read_by_run(cfg: Config) -> dict:
     """What of a config a run reads, in the form in which it takes effect."""
-    read = {key: cfg.get(key) for key in RUN_KEYS - {'data_root'} if key in cfg}
+    read = {key: cfg.get(key) for key in cfg if key in RUN_KEYS and key != 'data_root'}
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if isinstance(read.get(key), dict) and isinstance(read[key].get('dataset'), dict):
             dataset = hand_down_data_root(read[key]['dataset'], cfg.get('data_root'))

@@ -25,6 +25,7 @@ from mmseg.visualization import SegLocalVisualizer
 
 FOLDER = Path(__file__).parents[2] / 'configs_local' / 'lrformer'
 CAMVID, SCENES = 'lrformer-t-40k_camvid-360x480', 'lrformer-n_scenes-128x128'
+TWO_CLASSES = {f'{split}_dataloader.dataset.metainfo.classes': ('sky', 'car') for split in ('train', 'val', 'test')}
 FCN = dict(type='AgreeingHead', in_channels=64, channels=8, in_index=1)
 
 
@@ -143,6 +144,9 @@ def test_all_of_them_are_said_at_once():
 @pytest.mark.parametrize(
     'options',
     [
+        {**TWO_CLASSES, 'model.decode_head.num_classes': 2, 'model.decode_head.loss_decode.class_weight': [1, 2]},
+        {**TWO_CLASSES, 'model.decode_head.num_classes': 2, 'model.decode_head.out_channels': 1,
+         'model.decode_head.loss_decode': dict(use_sigmoid=True, class_weight=[3.0])},
         {'train_dataloader.dataset.reduce_zero_label': True},
         {'train_dataloader.dataset.metainfo': dict(label_map={12: -1, 13: 0})},
         {'train_pipeline.3.ignore_index': 9, 'train_pipeline.3.cat_max_ratio': 1.0},  # the crop heeds no labels
@@ -151,8 +155,6 @@ def test_all_of_them_are_said_at_once():
          'model.data_preprocessor.mean': [0.0] * 4, 'model.data_preprocessor.std': [1.0] * 4,
          'test_pipeline.1': dict(_delete_=True, type='AddDepth')},
         {'model.data_preprocessor': dict(_delete_=True, type='BaseDataPreprocessor')},
-        {**{f'{split}_dataloader.dataset.metainfo': dict(classes=('sky', 'car')) for split in ('train', 'val', 'test')},
-         'model.decode_head.num_classes': 2, 'model.decode_head.loss_decode.class_weight': [1, 2]},
     ],
 )  # fmt: skip
 def test_what_does_not_contradict_itself_is_left_alone(options):

@@ -111,6 +111,7 @@ def test_in_the_way_of_mmsegmentation_s_configs(tmp_path):
     [
         (SCENES, 'image_scale=(64,64)', 'stands at .*model.data_preprocessor.size'),
         (SCENES, 'data_root=/data', 'Nothing reads it'),
+        (SCENES, 'data_preprocessor.size=9,9', 'There is model.data_preprocessor.size: set that'),
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(config, option, instead):
