@@ -36,7 +36,7 @@ def read_options(texts: Sequence[str], cfg: Config) -> dict:
     options = {}
     for text in texts:
         key, found, value = text.partition('=')
-        if not found or not key:
+        if not found or '' in key.split('.'):
             raise ValueError(f'--cfg-options {text}: write KEY=VALUE, in quotes where VALUE has blanks')
         try:
             options[key] = read_option_value(value, _look_up(cfg, key.split('.')))
@@ -56,9 +56,12 @@ def with_options(cfg: Config, options: dict) -> Config:
         return cfg
     changed = _run_again(cfg, options)
     for key, value in options.items():
-        if key.split('.')[0] not in RUN_KEYS or key.split('.')[0] in ('data_root', 'data_preprocessor'):
-            others = {name: option for name, option in options.items() if name != key}
-            _require_effect(key, value, _run_again(cfg, others), changed)
+        if key.split('.')[0] in RUN_KEYS - {'data_root', 'data_preprocessor'}:
+            continue
+        alone = _run_again(cfg, {key: value})
+        others = _run_again(cfg, {name: option for name, option in options.items() if name != key})
+        if not _has_effect(key, others, changed) and not _has_effect(key, cfg, alone):
+            raise ValueError(_refusal(key, value, cfg))
     return changed
 
 
@@ -201,18 +204,22 @@ def _look_up(value: object, keys: Sequence[str]) -> object:
     return value
 
 
-def _require_effect(key: str, value: object, before: Config, after: Config) -> None:
-    old, read = _look_up(before, key.split('.')), _read_by_run(before)
-    if old == _look_up(after, key.split('.')) or read != _read_by_run(after):
-        return
+def _has_effect(key: str, before: Config, after: Config) -> bool:
+    """Whether a run is another one, or the value was the same before."""
+    path = key.split('.')
+    return _look_up(before, path) == _look_up(after, path) or _read_by_run(before) != _read_by_run(after)
+
+
+def _refusal(key: str, value: object, cfg: Config) -> str:
+    old, read = _look_up(cfg, key.split('.')), _read_by_run(cfg)
     if old is None:
-        places = [path for path, _ in walk(read) if path.endswith(f'.{key}')]
+        found, places = 'There is', [path for path, _ in walk(read) if path.endswith(f'.{key}')]
     else:
+        found = f'Its value {old!r} stands at'
         places = [path for path, held in walk(read) if held == old and type(held) is type(old)]
     instead = ', '.join(places[:SHOWN]) + (f' and {len(places) - SHOWN} more' if len(places) > SHOWN else '')
-    found = 'There is' if old is None else f'Its value {old!r} stands at'
-    raise ValueError(
-        f'--cfg-options {key}={value!r} would change nothing: no part of a run of {before.filename} follows from it. '
+    return (
+        f'--cfg-options {key}={value!r} would change nothing: no part of a run of {cfg.filename} follows from it. '
         + (f'{found} {instead}: set that' if places else 'Nothing reads it')
     )
 

@@ -80,3 +80,10 @@ def test_a_test_that_follows_training_is_looked_at_before(tmp_path):
     with pytest.raises(ValueError, match='mIuO'):
         train(cfg)
     assert not list(tmp_path.glob('*.pth'))
+
+
+def test_a_train_cfg_that_no_head_reads_is_refused(tmp_path):
+    options = {'model.train_cfg.sampler': None, 'train_dataloader.num_workers': 0}
+    cfg = load_config(FOLDER / 'lrformer-n_scenes-128x128.py', options, str(tmp_path))
+    with pytest.raises(KeyError, match='model.train_cfg: no head of this model reads sampler'):
+        train(cfg)

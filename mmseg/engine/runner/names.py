@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
@@ -73,18 +74,23 @@ def check_names(cfg: Config | dict) -> None:
     _check_top_level(cfg)
 
 
-def check_parameter_names(runner) -> None:
-    """Refuse names of parameters in ``paramwise_cfg.custom_keys`` that no parameter of the model has.
+def check_names_in_model(runner) -> None:
+    """Refuse what the config says of the model that was built, and that it does not have or heed.
 
     Raises:
-        KeyError: such a name, or an unknown key beside ``custom_keys``.
+        KeyError: a pattern of ``paramwise_cfg.custom_keys`` that is in no parameter's name, an unknown key beside
+            ``custom_keys``, or a key of ``model.train_cfg``, which none of our heads reads.
     """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    heads = [part for name, part in model.named_children() if name.endswith('_head')]
+    if getattr(model, 'train_cfg', None) and all(_is_ours(head) for head in heads):
+        raise KeyError(f'model.train_cfg: no head of this model reads {", ".join(model.train_cfg)}: leave it out')
     wrapper = runner.cfg.get('optim_wrapper') or {}
     rules = wrapper.get('paramwise_cfg') if isinstance(wrapper, dict) else None
     if not rules or wrapper.get('constructor', 'DefaultOptimWrapperConstructor') != 'DefaultOptimWrapperConstructor':
         return  # our own constructor checks its rules itself
     _check_keys('optim_wrapper.paramwise_cfg', rules, PARAMWISE)
-    names = [f'.{name}' for name, _ in runner.model.named_parameters()]
+    names = [f'.{name}' for name, _ in model.named_parameters()]
     for key in rules.get('custom_keys') or {}:
         if not any(key in name for name in names):
             near = difflib.get_close_matches(key, {part for name in names for part in _paths(name[1:])}, n=1)
@@ -162,6 +168,11 @@ def _check_top_level(cfg: Config | dict) -> None:
             raise KeyError(
                 f'{getattr(cfg, "filename", None) or "the config"}: nothing reads {key!r}{_did_you_mean(near)}'
             )
+
+
+def _is_ours(module: nn.Module) -> bool:
+    parts = module if isinstance(module, nn.ModuleList) else [module]
+    return all(type(part).__module__.startswith('mmseg.') for part in parts)
 
 
 def _paths(name: str) -> list[str]:

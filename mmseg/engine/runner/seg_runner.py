@@ -37,7 +37,7 @@ from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
 from .loops import IterBasedTrainLoop
-from .names import check_names, check_parameter_names
+from .names import check_names, check_names_in_model
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 
@@ -75,7 +75,7 @@ class SegRunner(Runner):
         """As mmengine's; before a run begins, what was built for it must agree."""
         if fn_name == 'before_run':
             check_agreement(self)
-            check_parameter_names(self)
+            check_names_in_model(self)
         super().call_hook(fn_name, **kwargs)
 
     # Processes and batch
