@@ -12,6 +12,7 @@ from torch import nn
 
 from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, load_model_weights
 from mmseg.datasets.transforms import LoadImageFromFile
+from mmseg.engine.launch import load_config
 from mmseg.inference import Segmentor
 from mmseg.inference.images import Image, as_picture, file_or_array
 from mmseg.inference.scope import default_scope
@@ -34,14 +35,17 @@ def init_model(
         config: a config file, or a config.
         checkpoint: its weights; random ones without, for tests.
         device: where it runs; the CPU takes over where CUDA is asked for and absent.
-        cfg_options: values to put into the config, by dotted key.
+        cfg_options: values to put into the config, by dotted key; into a file, as if written there.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) on it.
     """
     register_all_modules(init_default_scope=False)
-    cfg = Config.fromfile(config) if isinstance(config, (str, Path)) else copy.deepcopy(config)
-    cfg.merge_from_dict(cfg_options or {})
+    if isinstance(config, (str, Path)):
+        cfg = load_config(config, cfg_options or {})
+    else:
+        cfg = copy.deepcopy(config)
+        cfg.merge_from_dict(cfg_options or {})
     cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
         model = MODELS.build(cfg.model)

@@ -32,10 +32,12 @@ from mmseg.checkpoints import (
 from mmseg.registry import DATA_SAMPLERS, RUNNERS
 from mmseg.version import __version__
 
+from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
 from .loops import IterBasedTrainLoop
+from .names import check_names, check_names_in_model
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 
@@ -66,7 +68,15 @@ class SegRunner(Runner):
         """Build from a config, whose ``default_scope`` is 'mmseg' unless it says otherwise."""
         if cfg.get('default_scope') is None:
             cfg['default_scope'] = 'mmseg'
+        check_names(cfg)
         return super().from_cfg(cfg)
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """As mmengine's; before a run begins, what was built for it must agree."""
+        if fn_name == 'before_run':
+            check_agreement(self)
+            check_names_in_model(self)
+        super().call_hook(fn_name, **kwargs)
 
     # Processes and batch
 
