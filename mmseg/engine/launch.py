@@ -16,12 +16,15 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from mmseg.checkpoints import is_remote
+
 from .runner import SegRunner
 from .runner.preemption import Preempted, heed_sigterm
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'auto_scale_lr', 'batch_per_gpu', 'compile', 'custom_hooks', 'custom_imports'),
+    *('activation_checkpointing', 'adapt_input_channels', 'auto_scale_lr', 'batch_per_gpu', 'compile'),
+    *('custom_hooks', 'custom_imports'),
     *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
     *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
     *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
@@ -219,7 +222,7 @@ def _exit(code: int) -> None:
 
 
 def _require_checkpoint(path: str) -> None:
-    if not os.path.isfile(path):
+    if not is_remote(path) and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 
 

@@ -12,15 +12,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmseg.checkpoints import load_checkpoint_file, load_model_weights
 from mmseg.registry import MODELS
 
 from ..layers import adaptive_avg_pool2d, interpolate_bilinear
+from ..utils.pretrained import PretrainedModule
 
 
 class Variant(NamedTuple):
@@ -244,7 +243,7 @@ class Stage(nn.Module):
 
 
 @MODELS.register_module()
-class LRFormer(BaseModule):
+class LRFormer(PretrainedModule):
     """The LRFormer backbone: B x 3 x H x W -> one map a stage, at strides 4, 8, 16 and 32.
 
     H and W may be anything from 32 up; a map's side is ceil(side / stride).
@@ -259,7 +258,8 @@ class LRFormer(BaseModule):
         with_cp: gradient checkpointing: less memory, one more forward pass in training.
         q_conv, extra_act, use_ls: keys of the published configs, accepted at these values only.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads ImageNet weights and raises when
-            anything but their classification entries does not fit.
+            anything but their classification entries does not fit; ``adapt_input_channels=True`` in it for
+            another ``in_channels`` than their 3.
 
     Attributes:
         out_channels: channels of the maps returned.
@@ -268,6 +268,8 @@ class LRFormer(BaseModule):
     Raises:
         TypeError: for an unknown key, with the key to use where there is one.
     """
+
+    MAY_GO_UNUSED = r'head\.|norm'  # of an image classification network
 
     def __init__(
         self,
@@ -334,17 +336,6 @@ class LRFormer(BaseModule):
             x = stage(x)
             maps.append(x)
         return tuple(maps[i] for i in self.out_indices)
-
-    def init_weights(self) -> None:
-        """Loads the ImageNet weights that ``init_cfg`` names; the constructor has drawn all others."""
-        if not self.init_cfg or self.init_cfg.get('type') != 'Pretrained':
-            super().init_weights()
-            return
-        source = self.init_cfg['checkpoint']
-        weights = load_checkpoint_file(source)['state_dict']
-        weights = {name.removeprefix('backbone.'): value for name, value in weights.items()}
-        load_model_weights(self, weights, source=source, may_go_unused=r'head\.|norm')
-        self._is_init = True
 
     @staticmethod
     def convert_published(state_dict: dict, prefix: str) -> None:

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from ..utils.pretrained import PretrainedModule
 from .scores import ImageScores, MaskScores, Window
 
 
 @MODELS.register_module()
-class EncoderDecoder(BaseModel):
+class EncoderDecoder(PretrainedModule, BaseModel):
     """A backbone with a decode head on it.
 
     ``model(inputs, data_samples, mode)`` takes float B x 3 x H x W and returns, by mode, 'loss': the
