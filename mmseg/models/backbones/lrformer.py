@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from mmseg.registry import MODELS
 
 from ..layers import adaptive_avg_pool2d, interpolate_bilinear
-from ..utils.pretrained import PretrainedModule
+from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
 
 class Variant(NamedTuple):
@@ -255,6 +255,7 @@ class LRFormer(PretrainedModule):
         in_channels: channels of the image.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
         out_indices: the stages whose maps are returned.
+        frozen_stages: how many of the first stages do not learn; 0 freezes the stem alone, -1 nothing.
         with_cp: gradient checkpointing: less memory, one more forward pass in training.
         q_conv, extra_act, use_ls: keys of the published configs, accepted at these values only.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads ImageNet weights and raises when
@@ -283,6 +284,7 @@ class LRFormer(PretrainedModule):
         in_channels: int = 3,
         drop_path_rate: float = 0.0,
         out_indices: tuple[int, ...] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
         with_cp: bool = False,
         q_conv: bool = False,
         extra_act: bool = False,
@@ -327,6 +329,9 @@ class LRFormer(PretrainedModule):
             ]
             embed = Stem(in_channels, dim) if i == 0 else Downsample(sizes.embed_dims[i - 1], dim)
             self.stages.append(Stage(embed, blocks, dim, with_cp))
+        stages = [f'stages.{i}' for i in range(len(self.stages))]
+        self.frozen = stages_to_freeze(frozen_stages, 'stages.0.embed', stages)
+        freeze_parts(self, self.frozen)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if min(x.shape[-2:]) < 32:
@@ -336,6 +341,11 @@ class LRFormer(PretrainedModule):
             x = stage(x)
             maps.append(x)
         return tuple(maps[i] for i in self.out_indices)
+
+    def train(self, mode: bool = True) -> 'LRFormer':
+        super().train(mode)
+        freeze_parts(self, self.frozen)
+        return self
 
     @staticmethod
     def convert_published(state_dict: dict, prefix: str) -> None:
