@@ -133,6 +133,14 @@ class IoUMetric(BaseMetric):
             )
         return classes
 
+    @property
+    def metric_names(self) -> list[str]:
+        """The keys of what :meth:`evaluate` will return, known before it does."""
+        if self.format_only:
+            return []
+        names = ['aAcc', *dict.fromkeys(f'm{column}' for name in self.iou_metrics for column in COLUMNS[name])]
+        return [f'{self.prefix}/{name}' if self.prefix else name for name in names]
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count a batch.
 
