@@ -37,9 +37,14 @@ class EarlyStoppingHook(_EarlyStoppingHook):
             raise ValueError(f'EarlyStoppingHook: patience must be at least 1, not {patience}')
         rule = rule or rule_for(monitor, 'EarlyStoppingHook: rule')
         super().__init__(monitor, rule, min_delta, True, check_finite, patience, stopping_threshold)
+        self._in_training = False
+
+    def before_run(self, runner) -> None:
+        """Nothing: a validation or test has no training loop, and should build none."""
 
     def before_train(self, runner) -> None:
         """Check the name; count on from what a resumed run knows."""
+        self._in_training = True
         require_metrics(runner, [self.monitor], 'EarlyStoppingHook: monitor')
         known = runner.message_hub.get_info('early_stopping', {}).get(self.monitor)
         if known is not None:
@@ -53,7 +58,7 @@ class EarlyStoppingHook(_EarlyStoppingHook):
 
     def after_val_epoch(self, runner, metrics: dict) -> None:
         """Stop training if it is time; a validation outside of training has nothing to stop."""
-        if runner.message_hub.get_info('loop_stage') is None or not hasattr(runner.train_loop, 'stop_training'):
+        if not self._in_training:
             return
         super().after_val_epoch(runner, metrics)
         counts = runner.message_hub.get_info('early_stopping', {})

@@ -128,7 +128,8 @@ def _replay(schedulers: list[_ParamScheduler], train_loop, source: str) -> None:
                 f'{source} cannot go on under a changed schedule, as {type(scheduler).__name__} depends on earlier '
                 'metrics: keep param_scheduler as it was, or start a new run from these weights with load_from'
             )
-    ends_of_epochs = {train_loop.iters_per_epoch * (epoch + 1) for epoch in range(train_loop.epoch)}
+    length = getattr(train_loop, 'iters_per_epoch', None) or len(train_loop.dataloader)  # of loops by others
+    ends_of_epochs = {length * (epoch + 1) for epoch in range(train_loop.epoch)}
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that no step of the optimizer comes between
         for iteration in range(1, train_loop.iter + 1):

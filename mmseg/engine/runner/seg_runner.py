@@ -150,6 +150,11 @@ class SegRunner(Runner):
             loop = dict(loop)
             if 'type' not in loop and 'by_epoch' in loop:
                 loop['type'] = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'
+            if 'type' not in loop:
+                raise ValueError(
+                    "train_cfg must say how to count: type='IterBasedTrainLoop' with max_iters, or "
+                    "type='EpochBasedTrainLoop' with max_epochs"
+                )
             loop = own_loop(loop, IterBasedTrainLoop, EpochBasedTrainLoop)
             if loop['type'] in (IterBasedTrainLoop, EpochBasedTrainLoop):
                 self._train_dataloader = seekable(self._train_dataloader)
@@ -297,7 +302,7 @@ class SegRunner(Runner):
             self.run_id = meta['run']
         else:  # its files are no concern of this run
             for fact in ('kept_ckpts', 'last_ckpt', 'saved_iter'):
-                self.message_hub.runtime_info.pop(fact, None)
+                self.message_hub.pop_info(fact, None)
         if resume_optimizer and resume_param_scheduler:
             self._resume_optimizer(checkpoint, filename)
         elif resume_optimizer:
