@@ -17,7 +17,7 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook', draw=True, interval=50),
 )
 visualizer = dict(type='SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
-log_processor = dict(by_epoch=False)
+log_processor = dict(window_size=10)
 log_level = 'INFO'
 tensorboard = False
 

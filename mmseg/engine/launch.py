@@ -108,7 +108,9 @@ def train(
     if cfg.get('test_after_train'):
         barrier()  # the first process has just written the file
         facts = runner.message_hub.runtime_info
-        runner.load_checkpoint(facts.get('best_ckpt') or facts['last_ckpt'])
+        saved = [path for path in (facts.get('best_ckpt'), facts.get('last_ckpt')) if path and os.path.isfile(path)]
+        if saved:  # otherwise, with save_last=False, the weights are those in memory
+            runner.load_checkpoint(saved[0])
         runner.test()
     runner.visualizer.close()
     return runner
