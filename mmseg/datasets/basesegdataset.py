@@ -9,14 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import exists, isdir, list_dir_or_file, list_from_file
+from mmengine.fileio import exists, isdir, list_dir_or_file
 
 from mmseg.registry import DATASETS, TRANSFORMS
 from mmseg.utils.image_file import UnreadableFileError
+from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
+from .class_counts import classes_of_files
+from .transforms.loading import LoadAnnotations
 
 SHOWN = 5  # how many offenders an error message names
+RULES = ('label_map', 'reduce_zero_label', 'ignore_index', 'num_classes')  # from values in files to classes
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class BaseSegDataset(BaseDataset):
             that has its own classes, any choice and order of them. ``palette``: one [r, g, b] per class;
             distinct colours are made up where there is none. ``label_map``: value in the files -> index in
             the dataset's full class list (negative: ignored), applied after ``reduce_zero_label``; values
-            that it does not name stay.
+            that it does not name stay. ``label_ids``: for each class the label that predictions are written with
+            (``output_dir`` of the metrics), where it is not the class index (with ``reduce_zero_label``, 1 more).
         data_root: Folder that relative paths start from.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders, by default both '' (``data_root``
             itself). Without ``seg_map_path`` (or with None) the dataset has images only.
@@ -111,6 +116,7 @@ class BaseSegDataset(BaseDataset):
             )
         self.max_bad_samples = max_bad_samples
         self._bad_samples: BadSamples | None = None
+        self._classes_of: dict[str, list[int]] = {}  # annotation file -> its classes, once they are asked for
         if data_prefix is None:
             data_prefix = {'img_path': '', 'seg_map_path': ''}
         self._check_prefix(data_prefix)
@@ -132,7 +138,7 @@ class BaseSegDataset(BaseDataset):
             lazy_init=True,
             max_refetch=max_refetch,
         )
-        self._complete_metainfo(own_palette=bool(metainfo and metainfo.get('palette')))
+        self._complete_metainfo(given=metainfo or {})
         if not lazy_init:
             self.full_init()
 
@@ -175,10 +181,10 @@ class BaseSegDataset(BaseDataset):
                     f'metainfo.classes={classes!r} is read as a text file with one class name a line, and '
                     f'there is no such file; a single class is written classes=({classes!r},)'
                 )
-            metainfo = {**metainfo, 'classes': _read_lines(classes)}
+            metainfo = {**metainfo, 'classes': read_lines(classes)}
         return super()._load_metainfo(metainfo)
 
-    def _complete_metainfo(self, own_palette: bool) -> None:
+    def _complete_metainfo(self, given: Mapping) -> None:
         meta = self._metainfo
         classes = meta.get('classes')
         if classes is None:
@@ -190,7 +196,11 @@ class BaseSegDataset(BaseDataset):
                 raise ValueError(f'metainfo.classes must be different names; got {classes!r}, repeated: {repeated}')
         subset = self.get_label_map(classes, self.ignore_index)
         if classes is not None:
-            meta['palette'] = self._palette_of(classes, own_palette)
+            meta['palette'] = self._palette_of(classes, bool(given.get('palette')))
+            if meta.get('label_ids') is not None:
+                meta['label_ids'] = self._label_ids_of(classes, own='label_ids' in given)
+            elif self.reduce_zero_label:
+                meta['label_ids'] = list(range(1, len(classes) + 1))
         meta['label_map'] = self._compose_label_map(subset)
         meta['reduce_zero_label'] = self.reduce_zero_label
 
@@ -211,18 +221,30 @@ class BaseSegDataset(BaseDataset):
         return mapped
 
     def _palette_of(self, classes: Sequence[str], own_palette: bool) -> list[list[int]]:
-        palette, full_classes = self._metainfo.get('palette'), self.METAINFO.get('classes')
+        palette = self._metainfo.get('palette')
         if not palette:
             return distinct_palette(len(classes))
         for colour in palette:
             if isinstance(colour, str) or len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
                 raise ValueError(f'metainfo.palette: {colour!r} is not a colour [r, g, b] with values from 0 to 255')
         palette = [[int(value) for value in colour] for colour in palette]
-        named = classes if own_palette or full_classes is None else full_classes
-        if len(palette) != len(named):
-            raise ValueError(f'metainfo.palette has {len(palette)} colours for {len(named)} classes')
-        colour_of = dict(zip(named, palette, strict=True))
-        return [colour_of[name] for name in classes]
+        return self._for_chosen('palette', palette, classes, own_palette)
+
+    def _label_ids_of(self, classes: Sequence[str], own: bool) -> list[int]:
+        ids = self._metainfo['label_ids']
+        if not all(isinstance(label, int) and 0 <= label < 2**16 for label in ids):
+            raise ValueError(f'metainfo.label_ids={ids!r} must be labels from 0 to {2**16 - 1}')
+        return self._for_chosen('label_ids', ids, classes, own)
+
+    def _for_chosen(self, key: str, values: Sequence, classes: Sequence[str], own: bool) -> list:
+        """One value of each chosen class, of ``values`` that a config gives for them or ``METAINFO`` for all."""
+        full_classes = self.METAINFO.get('classes')
+        named = classes if own or full_classes is None else full_classes
+        if len(values) != len(named):
+            what = 'colours' if key == 'palette' else 'labels'
+            raise ValueError(f'metainfo.{key} has {len(values)} {what} for {len(named)} classes')
+        value_of = dict(zip(named, values, strict=True))
+        return [value_of[name] for name in classes]
 
     # ---- samples ----
 
@@ -245,6 +267,24 @@ class BaseSegDataset(BaseDataset):
         if self._metainfo.get('classes') is not None:
             info['num_classes'] = len(self._metainfo['classes'])
         return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The classes that have a pixel in a sample's annotation, ascending.
+
+        The first call reads the annotations of all samples.
+        """
+        path = self.get_data_info(idx).get('seg_map_path')
+        if path not in self._classes_of:
+            infos = [self.get_data_info(index) for index in range(len(self))]
+            paths = [info.get('seg_map_path') for info in infos]
+            if None in paths:
+                raise ValueError(f'{type(self).__name__} has images without label maps, so their classes are unknown')
+            steps = getattr(self.pipeline, 'transforms', ())
+            load = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
+            rules = {key: infos[0][key] for key in RULES if key in infos[0]}
+            found = classes_of_files(paths, load, rules, skip_unreadable=bool(self.max_bad_samples))
+            self._classes_of = dict(zip(paths, found, strict=True))
+        return self._classes_of[path]
 
     def prepare_data(self, idx: int) -> dict | None:
         """One sample through the pipeline; with ``max_bad_samples``, another one if it is unreadable.
@@ -334,7 +374,7 @@ class BaseSegDataset(BaseDataset):
                 'to '
                 f"data_root={self.data_root!r}); ann_file='' takes all images of the folder"
             )
-        names = _read_lines(self.ann_file, self.backend_args)
+        names = read_lines(self.ann_file, self.backend_args)
         if not names:
             raise ValueError(f'{type(self).__name__}: the split file {self.ann_file!r} is empty')
         return names
@@ -415,10 +455,6 @@ def distinct_palette(count: int) -> list[list[int]]:
             colour[bit % 3] |= (number >> bit & 1) << (7 - bit // 3)
         palette.append(colour)
     return palette
-
-
-def _read_lines(file: str, backend_args: dict | None = None) -> list[str]:
-    return [line.strip() for line in list_from_file(file, backend_args=backend_args) if line.strip()]
 
 
 def _shorten(items: Sequence[str]) -> str:

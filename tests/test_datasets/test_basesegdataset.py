@@ -79,6 +79,21 @@ def test_split_file_gives_choice_and_order(root):
     assert len(build(root, ann_file=str(root / 'split.txt'))) == 2
 
 
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-32'])
+def test_split_and_class_files_of_other_systems(root, encoding):
+    (root / 'split.txt').write_bytes('sub/c \r\na\t\r\n'.encode(encoding))
+    (root / 'classes.txt').write_bytes('cat\rdog\rhigh grass\r'.encode(encoding))
+    dataset = build(root, ann_file='split.txt', metainfo={'classes': str(root / 'classes.txt')})
+    assert names(dataset) == [f'{root}/img/sub/c.jpg', f'{root}/img/a.jpg']
+    assert dataset.metainfo['classes'] == ['cat', 'dog', 'high grass']
+
+
+def test_files_in_a_local_encoding_are_refused(root):
+    (root / 'split.txt').write_bytes('a\nb\u00fcro\n'.encode('latin-1'))
+    expect(ValueError, root, 'split.txt', 'line 2', 'UTF-8', ann_file='split.txt')
+    expect(ValueError, root, 'split.txt', 'line 2', 'UTF-8', metainfo={'classes': str(root / 'split.txt')})
+
+
 @pytest.mark.parametrize(
     ('indices', 'expected'),
     [(2, ['a', 'b']), (-1, ['sub/c']), ([2, 0], ['sub/c', 'a']), (99, ['a', 'b', 'sub/c'])],

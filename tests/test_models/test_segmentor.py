@@ -9,9 +9,9 @@ from mmseg.structures import SegDataSample
 TINY = dict(type='LRFormer', embed_dims=(8, 16, 20, 32), depths=(1, 1, 1, 1), q_pooled_sizes=(4, 4, 4, 4))
 
 
-def tiny_segmentor(num_classes=5, **cfg):
-    head = dict(type='LRHead', channels=16, q_pooled_size=4, num_classes=num_classes)
-    return MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=head, **cfg))
+def tiny_segmentor(num_classes=5, backbone=TINY, head=None, **cfg):
+    head = dict(type='LRHead', channels=16, q_pooled_size=4, num_classes=num_classes) | (head or {})
+    return MODELS.build(dict(type='EncoderDecoder', backbone=backbone, decode_head=head, **cfg))
 
 
 def tiny_mask_segmentor(num_classes=5, **cfg):

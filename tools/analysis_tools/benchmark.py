@@ -12,7 +12,8 @@ adds to the process that has built its model. Kinds are the functions of benchma
 With --config the works are a config's test images, with any of its data: the network alone, the whole test loop
 (loading, network, labels, metric), and the loop with whole maps of scores in place of streamed ones:
     python tools/analysis_tools/benchmark.py --config CONFIG --checkpoint FILE --images 15 --cfg-options data_root=DIR
-Streaming skips classes that are nowhere likely, so its time depends on the weights.
+Streaming skips classes that are nowhere likely, so its time depends on the weights. --cfg-options are the config's
+values to change.
 """
 
 import argparse
@@ -27,7 +28,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmark_works import parse_work
-from mmengine.config import DictAction
 from rich.console import Console
 from rich.table import Table
 
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument('--config', help='whose test images to evaluate')
     parser.add_argument('--checkpoint', help='weights for it; random ones without')
     parser.add_argument('--images', type=int, default=20, help='of its test set, at the most')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config values')
+    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE')
     args = parser.parse_args()
     works = args.works or (EVALUATION if args.config else STANDARD)
     for work in works:

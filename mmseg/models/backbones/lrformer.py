@@ -21,6 +21,7 @@ from mmseg.checkpoints import load_checkpoint_file, load_model_weights
 from mmseg.registry import MODELS
 
 from ..layers import adaptive_avg_pool2d, interpolate_bilinear
+from ..utils import freeze_parts, stages_to_freeze
 
 
 class Variant(NamedTuple):
@@ -256,6 +257,7 @@ class LRFormer(BaseModule):
         in_channels: channels of the image.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
         out_indices: the stages whose maps are returned.
+        frozen_stages: how many of the first stages do not learn; 0 freezes the stem alone, -1 nothing.
         with_cp: gradient checkpointing: less memory, one more forward pass in training.
         q_conv, extra_act, use_ls: keys of the published configs, accepted at these values only.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads ImageNet weights and raises when
@@ -281,6 +283,7 @@ class LRFormer(BaseModule):
         in_channels: int = 3,
         drop_path_rate: float = 0.0,
         out_indices: tuple[int, ...] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
         with_cp: bool = False,
         q_conv: bool = False,
         extra_act: bool = False,
@@ -325,6 +328,9 @@ class LRFormer(BaseModule):
             ]
             embed = Stem(in_channels, dim) if i == 0 else Downsample(sizes.embed_dims[i - 1], dim)
             self.stages.append(Stage(embed, blocks, dim, with_cp))
+        stages = [f'stages.{i}' for i in range(len(self.stages))]
+        self.frozen = stages_to_freeze(frozen_stages, 'stages.0.embed', stages)
+        freeze_parts(self, self.frozen)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if min(x.shape[-2:]) < 32:
@@ -334,6 +340,11 @@ class LRFormer(BaseModule):
             x = stage(x)
             maps.append(x)
         return tuple(maps[i] for i in self.out_indices)
+
+    def train(self, mode: bool = True) -> 'LRFormer':
+        super().train(mode)
+        freeze_parts(self, self.frozen)
+        return self
 
     def init_weights(self) -> None:
         """Loads the ImageNet weights that ``init_cfg`` names; the constructor has drawn all others."""

@@ -7,6 +7,8 @@ running maximum. The same kernels see the same numbers, which makes the labels i
 
 Masks of queries go through a sigmoid between the two resizes and are then summed over queries, so there
 no class stands alone; :class:`MaskScores` works on a few rows of all of them at a time.
+
+A single score for two classes is less than its labels are: :class:`BinaryScores` holds it whole.
 """
 
 from collections.abc import Sequence
@@ -76,6 +78,10 @@ class ImageScores:
             scores = scores.flip(self.flip_dims)
         return self._resize(scores, self.image_size)
 
+    def decide(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of all classes at the image's size -> those to hand out, and the labels, H x W int64."""
+        return scores, scores.argmax(dim=0)
+
     @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
         """The class of the highest score, H x W int64; the first of equal ones, as argmax has it."""
@@ -131,6 +137,23 @@ class ImageScores:
 
     def _resize(self, scores: Tensor, size: Sequence[int]) -> Tensor:
         return resize(scores[None], size=size, align_corners=self.align_corners)[0]
+
+
+class BinaryScores(ImageScores):
+    """One logit for two classes; class 1 is where its sigmoid is above ``threshold``."""
+
+    def __init__(self, *args, threshold: float, **options) -> None:
+        super().__init__(*args, **options)
+        self.threshold = threshold
+
+    def decide(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, 1 x H x W -> the probability of class 1, 1 x H x W, and the labels, H x W int64."""
+        probability = scores.sigmoid()
+        return probability, (probability[0] > self.threshold).long()
+
+    @torch.no_grad()
+    def labels(self, chunk: int = CHUNK) -> Tensor:
+        return self.decide(self.at_image_size())[1]
 
 
 class MaskScores(ImageScores):
