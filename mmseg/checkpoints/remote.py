@@ -1,47 +1,177 @@
-"""Pretrained weights that a config names by address: fetched once, when a model is about to be trained."""
+"""Checkpoints that are elsewhere, downloaded once.
 
+``https://...``, ``hf://OWNER/REPOSITORY[@REVISION]/FILE``, and by the names that mmsegmentation's configs use,
+``torchvision://resnet50`` and ``open-mmlab://resnet50_v1c``.
+"""
+
+import hashlib
+import json
 import os
 import re
-from urllib.parse import urlparse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from difflib import get_close_matches
+from http.client import HTTPException
+from typing import BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
 
 import torch
+from filelock import FileLock, Timeout
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
-SCHEMES = ('http://', 'https://', 'torchvision://', 'open-mmlab://', 'openmmlab://')
+from mmseg.utils.atomic_file import atomic_write
+from mmseg.utils.progress import track
+
+from .checksum import digest_of_file
+from .hub import hub_file
+
+NAMES = {'torchvision': get_torchvision_models, 'open-mmlab': get_external_models, 'openmmlab': get_external_models}
+SCHEMES = ('http://', 'https://', 'hf://', *(f'{scheme}://' for scheme in NAMES))
+_HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')  # torch's convention: name-0123abcd.pth
+_DATE = re.compile(r'(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$')  # name-20260131.pth
+_CHUNK = 1 << 20
+_TIMEOUT, _TRIES = 60, 3  # seconds without an answer; connections for one file
 
 
-def local_copy(source: str) -> str:
-    """The path of a weights file: ``source`` itself, or where its download lies.
+def is_remote(source: str | os.PathLike) -> bool:
+    """Whether a checkpoint's name is a URL or a place on the hub."""
+    return os.fspath(source).startswith(SCHEMES)
 
-    Args:
-        source: a path, a URL, or ``torchvision://NAME``, ``open-mmlab://NAME`` as mmsegmentation's configs write.
+
+def local_file(source: str | os.PathLike) -> str:
+    """The local file of a checkpoint: itself, or the copy in the cache, downloaded when first asked for.
+
+    URLs are kept in ``torch.hub.get_dir()/checkpoints`` (``TORCH_HOME`` moves it), files of the hub in its own cache.
+    Of several processes one downloads and the others wait.
 
     Raises:
-        FileNotFoundError: it is not there and cannot be fetched; the message names the URL.
+        FileNotFoundError: there is no such file at the URL.
+        ConnectionError: it cannot be reached; the message says where to put a copy.
+        ValueError: its SHA-256 is not that in its name (``name-0123abcd.pth``), or not that of the first download.
     """
-    if not source.startswith(SCHEMES):
+    source = os.fspath(source)
+    if not is_remote(source):
         return source
-    url = _url_of(source)
-    path = os.path.join(torch.hub.get_dir(), 'checkpoints', os.path.basename(urlparse(url).path))
-    if not os.path.isfile(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        digest = re.search(r'-([0-9a-f]{8,})\.', os.path.basename(path))  # published names end in it
-        try:
-            torch.hub.download_url_to_file(url, path, digest[1] if digest else None, progress=False)
-        except (OSError, RuntimeError) as error:
-            named = '' if source == url else f' ({url})'
-            raise FileNotFoundError(
-                f'pretrained weights {source!r}{named} cannot be fetched: {error}; put that file at {path!r} or write '
-                'its path in the config, or train from scratch without (init_cfg=None, pretrained=None)'
-            ) from error
-    return path
+    if source.startswith('hf://'):
+        if not (found := re.fullmatch(r'hf://([^/@]+/[^/@]+)(?:@([^/]+))?/(.+)', source)):
+            raise ValueError(f'{source!r} is not of the form hf://OWNER/REPOSITORY/FILE')
+        repository, revision, name = found.groups()
+        return hub_file(repository, name, revision)
+    return _file_of_url(_url_of(source))
 
 
 def _url_of(source: str) -> str:
     scheme, name = source.split('://', 1)
-    if scheme in ('http', 'https'):
+    if scheme not in NAMES:
         return source
-    known = get_torchvision_models() if scheme == 'torchvision' else get_external_models()
-    if name not in known:
-        raise FileNotFoundError(f'pretrained weights {source!r}: {scheme} publishes none of that name')
-    return known[name]
+    published = NAMES[scheme]()
+    if name not in published:
+        near = get_close_matches(name, published, n=3)
+        raise FileNotFoundError(f'{source!r}: no such weights; near it are {", ".join(near) or "none"}')
+    return published[name]
+
+
+def _file_of_url(url: str) -> str:
+    folder = os.path.join(torch.hub.get_dir(), 'checkpoints')
+    os.makedirs(folder, exist_ok=True)
+    name = re.sub(r'[^\w.-]', '_', os.path.basename(unquote(urlsplit(url).path))) or 'checkpoint'
+    path = os.path.join(folder, name)
+    if _facts(path).get('url', url) != url:  # another URL's file of the same name
+        stem, suffix = os.path.splitext(path)
+        path = f'{stem}.{hashlib.sha256(url.encode()).hexdigest()[:16]}{suffix}'
+    hashed = _HASH.search(name)
+    expected = hashed.group(1) if hashed and not _DATE.match(hashed.group(1)) else ''
+    with _lock(path):
+        if not os.path.isfile(path):
+            _download(url, path, expected)
+    facts = _facts(path)
+    if expected or facts:
+        expected = expected or facts['sha256']
+        found = digest_of_file(path)
+        if not found.startswith(expected):
+            raise ValueError(
+                f'{path}: its SHA-256 is {found[:16]}..., that of {url} is {expected[:16]}...: '
+                'remove it to download it again'
+            )
+    return path
+
+
+def _lock(path: str) -> AbstractContextManager:
+    lock = FileLock(f'{path}.lock')
+    try:
+        return lock.acquire(timeout=1)
+    except Timeout:
+        print_log(f'waiting for another process that downloads {path}', 'current')
+        return lock.acquire()
+
+
+def _facts(path: str) -> dict[str, str]:
+    """Where a file of the cache came from, and its SHA-256; {} if somebody else put it there."""
+    try:
+        with open(f'{path}.json', encoding='utf-8') as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def _download(url: str, path: str, expected: str) -> None:
+    from .reading import check_checkpoint_file  # which itself asks for files that are elsewhere
+
+    print_log(f'downloading {url} to {path}', 'current')
+    folder, name = os.path.split(path)
+    partial = os.path.join(folder, f'unfinished.{name}')  # the suffix tells its form
+    try:
+        with open(partial, 'wb') as file:
+            _fetch(url, file, path)
+            file.flush()
+            os.fsync(file.fileno())
+        digest = digest_of_file(partial)
+        if not digest.startswith(expected):
+            raise ValueError(f'{url}: refused: its SHA-256 begins with {digest[:16]}, not with {expected}')
+        try:
+            check_checkpoint_file(partial)
+        except ValueError as error:
+            reason = str(error).removeprefix(f'{partial}: ')
+            raise ValueError(f'{url}: what the server sent is refused: {reason}') from error
+        with atomic_write(f'{path}.json') as file:
+            file.write(json.dumps({'url': url, 'sha256': digest}).encode())
+        os.replace(partial, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(partial)
+
+
+def _fetch(url: str, file: BinaryIO, path: str) -> None:
+    """Write what is at a URL into a file; go on where a connection broke, if the server can."""
+    for tries in range(1, _TRIES + 1):
+        headers = {'User-Agent': 'lrformer', **({'Range': f'bytes={file.tell()}-'} if file.tell() else {})}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+                if file.tell() and response.status != 206:
+                    file.seek(0)
+                    file.truncate()
+                length = response.headers.get('Content-Length')
+                left = int(length) if length else None
+                for chunk in _chunks(response, left, os.path.basename(path)):
+                    file.write(chunk)
+                    left = left and left - len(chunk)
+                if left:
+                    raise ConnectionError(f'the connection broke {left} bytes before the end')
+                return
+        except HTTPError as error:
+            kind = FileNotFoundError if error.code in (404, 410) else ConnectionError
+            raise kind(f'{url}: the server answered {error.code} {error.reason}') from error
+        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+            if tries == _TRIES:
+                raise ConnectionError(
+                    f'{url} cannot be downloaded: {getattr(error, "reason", error)}. '
+                    f'Download it elsewhere and put it there: {path}'
+                ) from error
+
+
+def _chunks(response: BinaryIO, length: int | None, name: str) -> Iterator[bytes]:
+    chunks = iter(lambda: response.read(_CHUNK), b'')
+    return track(chunks, -(-length // _CHUNK), f'downloading {name}', unit='MiB') if length else chunks

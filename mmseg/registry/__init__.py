@@ -6,6 +6,7 @@ without the caller importing anything else.
 
 from mmengine import registry as mmengine_registry
 
+from .hints import hints
 from .seg_registry import SegRegistry
 
 SCOPE = 'mmseg'
@@ -13,7 +14,12 @@ SCOPE = 'mmseg'
 
 def _child(parent: str, location: str) -> SegRegistry:
     parent = getattr(mmengine_registry, parent)
-    return SegRegistry(parent.name, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
+
+    def build(cfg, *args, **kwargs):
+        with hints():
+            return parent.build_func(cfg, *args, **kwargs)
+
+    return SegRegistry(parent.name, build_func=build, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
 
 
 RUNNERS = _child('RUNNERS', 'engine')

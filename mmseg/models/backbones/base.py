@@ -1,17 +1,14 @@
 """What the backbones of mmsegmentation share: pretrained weights, frozen stages, norms that do not learn."""
 
-import re
-
-from mmengine.model import BaseModule
+from mmengine.logging import print_log
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmseg.checkpoints import load_checkpoint_file, load_model_weights, local_copy
 from mmseg.utils.errors import require
 
-from ..utils import freeze_parts
+from ..utils import PretrainedModule, freeze_parts
 
 
-class Backbone(BaseModule):
+class Backbone(PretrainedModule):
     """Loads pretrained weights strictly, and keeps what is frozen as it is while the rest trains.
 
     Args:
@@ -23,8 +20,7 @@ class Backbone(BaseModule):
         out_channels: channels of the maps returned, from which heads take theirs.
     """
 
-    CLASSIFIER = r'(fc|head|classifier)\.'  # what pretrained weights may have in excess
-    OWN = r'$^'  # entries that they may lack, which stay as they were drawn
+    MAY_GO_UNUSED = r'(fc|head|classifier)\.'  # of an image classification network
 
     def __init__(
         self, pretrained: str | None = None, init_cfg: dict | list | None = None, norm_eval: bool = False
@@ -55,16 +51,53 @@ class Backbone(BaseModule):
         return self
 
     def init_weights(self) -> None:
-        """Loads the weights that ``init_cfg`` names; the constructor has drawn all values."""
-        if not isinstance(self.init_cfg, dict) or self.init_cfg.get('type') != 'Pretrained':
-            if self.init_cfg:
-                super().init_weights()
-            return
-        source = self.init_cfg['checkpoint']
-        weights = load_checkpoint_file(local_copy(source))['state_dict']
-        prefix = self.init_cfg.get('prefix') or 'backbone.'
-        if any(name.startswith(prefix) for name in weights):
-            weights = {name.removeprefix(prefix): v for name, v in weights.items() if name.startswith(prefix)}
-        drawn = {name: value for name, value in self.state_dict().items() if re.match(self.OWN, name)}
-        load_model_weights(self, drawn | weights, source=source, may_go_unused=self.CLASSIFIER)
-        self._is_init = True
+        if self.init_cfg:  # the constructor has drawn all weights
+            super().init_weights()
+
+
+class StagedBackbone(Backbone):
+    """A backbone whose maps come one after the other: what follows the last one returned is not kept.
+
+    Attributes:
+        num_stages: how many there would be.
+        out_indices: the stages whose maps are returned.
+    """
+
+    num_stages: int
+    out_indices: tuple[int, ...]
+
+    def stage_parts(self, stage: int) -> list[str]:
+        """Paths of the modules that only this stage's map and those after it need."""
+        raise NotImplementedError
+
+    def unread_parts(self) -> list[str]:
+        return [path for i in range(max(self.out_indices) + 1, self.num_stages) for path in self.stage_parts(i)]
+
+    def drop_unread(self) -> None:
+        """Leaves out what no map that is returned needs; for the end of a constructor."""
+        unread = self.unread_parts()
+        self.frozen = [path for path in self.frozen if path not in unread]
+        for path in unread:
+            parent, _, name = path.rpartition('.')
+            if (owner := dict(self.named_modules()).get(parent)) is not None:
+                owner._modules.pop(name, None)
+
+    def keep_maps(self, count: int) -> None:
+        """From now on returns the first ``count`` maps only, without the stages that those do not need."""
+        self.out_indices, self.out_channels = self.out_indices[:count], self.out_channels[:count]
+        self.drop_unread()
+
+    def convert_published(self, state_dict: dict, prefix: str) -> None:
+        """Leaves out published entries of stages that are not there, in place."""
+        unread = tuple(f'{prefix}{path}.' for path in self.unread_parts())
+        if excess := [name for name in state_dict if unread and name.startswith(unread)]:
+            for name in excess:
+                del state_dict[name]
+            print_log(
+                f'{len(excess)} entries of stages after the first {max(self.out_indices) + 1} were not needed',
+                logger='current',
+            )
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        self.convert_published(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -110,7 +110,7 @@ class HRNet(Backbone):
         multiscale_output: False returns the finest map only.
     """
 
-    CLASSIFIER = r'(incre_modules|downsamp_modules|final_layer|classifier|head|fc)\.'
+    MAY_GO_UNUSED = r'(incre_modules|downsamp_modules|final_layer|classifier|head|fc)\.'
     BLOCKS = dict(BASIC=BasicBlock, BOTTLENECK=Bottleneck)
 
     def __init__(

@@ -16,7 +16,7 @@ from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
 from ..utils import PatchEmbed, nlc_to_nchw, recompute
-from .base import Backbone
+from .base import StagedBackbone
 
 
 def _drop(dropout_layer: dict | None) -> nn.Module:
@@ -150,7 +150,7 @@ class TransformerEncoderLayer(BaseModule):
 
 
 @MODELS.register_module()
-class MixVisionTransformer(Backbone):
+class MixVisionTransformer(StagedBackbone):
     """SegFormer's encoder: B x 3 x H x W -> a map for each of ``out_indices``, at strides 4, 8, 16 and 32.
 
     Args:
@@ -158,7 +158,7 @@ class MixVisionTransformer(Backbone):
         embed_dims: channels of a head; a stage has ``embed_dims * num_heads``.
         num_stages: 1 to 4.
         num_layers, num_heads, patch_sizes, strides, sr_ratios: a number for each stage.
-        out_indices: the stages whose maps are returned.
+        out_indices: the stages whose maps are returned; those behind the last of them are not built.
         mlp_ratio: hidden channels of the FFNs, in multiples of C.
         qkv_bias, drop_rate, attn_drop_rate, act_cfg, norm_cfg, with_cp: as for :class:`TransformerEncoderLayer`.
         drop_path_rate: of the last layer; it rises linearly from 0 at the first.
@@ -197,7 +197,7 @@ class MixVisionTransformer(Backbone):
         require(
             max(out_indices) < num_stages, f'MixVisionTransformer: out_indices={out_indices} of {num_stages} stages'
         )
-        self.out_indices = tuple(out_indices)
+        self.num_stages, self.out_indices = num_stages, tuple(out_indices)
         dims = [embed_dims * heads for heads in num_heads]
         self.out_channels = [dims[i] for i in self.out_indices]
         shared = dict(drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, qkv_bias=qkv_bias)
@@ -218,6 +218,7 @@ class MixVisionTransformer(Backbone):
             )
             self.layers.append(nn.ModuleList([embed, blocks, build_norm_layer(norm_cfg, dim)[1]]))
         self._draw_weights()
+        self.drop_unread()
 
     def _draw_weights(self) -> None:
         for module in self.modules():
@@ -230,6 +231,9 @@ class MixVisionTransformer(Backbone):
                 nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
             if isinstance(module, (nn.Linear, nn.Conv2d)) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+    def stage_parts(self, stage: int) -> list[str]:
+        return [f'layers.{stage}']
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         maps = []

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 
 from ..utils import nchw2nlc2nchw
-from .base import Backbone
+from .base import StagedBackbone
 
 
 class MSCAAttention(BaseModule):
@@ -154,7 +154,7 @@ class OverlapPatchEmbed(BaseModule):
 
 
 @MODELS.register_module()
-class MSCAN(Backbone):
+class MSCAN(StagedBackbone):
     """SegNeXt's encoder: B x 3 x H x W -> a map a stage, at strides 4, 8, 16 and 32.
 
     Args:
@@ -183,7 +183,7 @@ class MSCAN(Backbone):
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(pretrained, init_cfg)
-        self.num_stages = num_stages
+        self.num_stages, self.out_indices = num_stages, tuple(range(num_stages))
         self.out_channels = list(embed_dims[:num_stages])
         drop_path = iter(torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist())
         for i in range(num_stages):
@@ -206,9 +206,12 @@ class MSCAN(Backbone):
                 nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
                 nn.init.zeros_(module.bias)
 
+    def stage_parts(self, stage: int) -> list[str]:
+        return [f'{part}{stage + 1}' for part in ('patch_embed', 'block', 'norm')]
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         maps = []
-        for i in range(1, self.num_stages + 1):
+        for i in range(1, len(self.out_indices) + 1):
             x = getattr(self, f'patch_embed{i}')(x)
             for block in getattr(self, f'block{i}'):
                 x = block(x)

@@ -15,7 +15,7 @@ from mmseg.utils.errors import require
 
 from ..layers import build_deform_conv
 from ..utils import ResLayer, recompute, stages_to_freeze
-from .base import Backbone
+from .base import StagedBackbone
 
 
 class _Block(BaseModule):
@@ -181,7 +181,7 @@ class Bottleneck(_Block):
 
 
 @MODELS.register_module()
-class ResNet(Backbone):
+class ResNet(StagedBackbone):
     """ResNet: B x 3 x H x W -> a map for each of ``out_indices``, at strides 4, 8, 16, 32 unless dilated.
 
     Args:
@@ -189,7 +189,7 @@ class ResNet(Backbone):
         in_channels, stem_channels, base_channels: of the image, the stem, and the first stage's blocks.
         num_stages: 1 to 4.
         strides, dilations: of each stage.
-        out_indices: the stages whose maps are returned.
+        out_indices: the stages whose maps are returned; those behind the last of them are not built.
         style, conv_cfg, norm_cfg, dcn, with_cp: as for :class:`Bottleneck`.
         deep_stem: three 3x3 convolutions in place of one of 7x7.
         avg_down: shortcuts halve by average pooling.
@@ -256,7 +256,8 @@ class ResNet(Backbone):
             f'{name}: stage_with_dcn={stage_with_dcn} must have a flag for each of {num_stages} stages',
         )
         block, depths = self.arch_settings[depth]
-        self.depth, self.block, self.out_indices = depth, block, tuple(out_indices)
+        self.depth, self.block = depth, block
+        self.num_stages, self.out_indices = num_stages, tuple(out_indices)
         self.out_channels = [base_channels * 2**i * block.expansion for i in self.out_indices]
 
         self._make_stem(in_channels, stem_channels, deep_stem, conv_cfg, norm_cfg)
@@ -282,6 +283,7 @@ class ResNet(Backbone):
             inplanes = planes * block.expansion
         self._draw_weights(zero_init_residual)
         self.freeze(self.paths_to_freeze(frozen_stages))
+        self.drop_unread()
 
     def _make_stem(self, in_channels: int, channels: int, deep: bool, conv_cfg, norm_cfg: dict) -> None:
         self.deep_stem = deep
@@ -321,6 +323,9 @@ class ResNet(Backbone):
             elif isinstance(module, _Block) and zero_init_residual:
                 nn.init.zeros_(module.norm(len(module.norm_names)).weight)
 
+    def stage_parts(self, stage: int) -> list[str]:
+        return [self.res_layers[stage]]
+
     def paths_to_freeze(self, frozen_stages: int) -> list[str]:
         paths = stages_to_freeze(frozen_stages, 'stem', self.res_layers)
         if paths and not self.deep_stem:
@@ -331,7 +336,7 @@ class ResNet(Backbone):
         x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
         x = self.maxpool(x)
         maps = []
-        for name in self.res_layers:
+        for name in self.res_layers[: max(self.out_indices) + 1]:
             x = getattr(self, name)(x)
             maps.append(x)
         return tuple(maps[i] for i in self.out_indices)

@@ -19,7 +19,7 @@ from mmseg.utils.errors import require
 
 from ..utils import PatchEmbed, PatchMerging, nlc_to_nchw, recompute, stages_to_freeze
 from ..utils.embed import FFN
-from .base import Backbone
+from .base import StagedBackbone
 
 
 class ShiftWindowMSA(nn.Module):
@@ -151,7 +151,7 @@ class Stage(nn.Module):
 
 
 @MODELS.register_module()
-class SwinTransformer(Backbone):
+class SwinTransformer(StagedBackbone):
     """Swin: B x 3 x H x W -> a map for each of ``out_indices``, at strides 4, 8, 16 and 32, sides rounded up.
 
     Args:
@@ -161,7 +161,7 @@ class SwinTransformer(Backbone):
         window_size: of the attention, in cells.
         mlp_ratio: hidden channels of the FFNs, in multiples of C.
         depths, num_heads, strides: a number for each stage.
-        out_indices: the stages whose maps are returned, each behind a norm.
+        out_indices: the stages whose maps are returned, each behind a norm; later stages are not built.
         qkv_bias, qk_scale, drop_rate, attn_drop_rate, act_cfg, norm_cfg, with_cp: as for :class:`SwinBlock`.
         patch_norm: a norm after the patches.
         drop_path_rate: of the last block; it rises linearly from 0 at the first.
@@ -170,8 +170,8 @@ class SwinTransformer(Backbone):
         pretrained, init_cfg: as for :class:`Backbone`.
     """
 
-    CLASSIFIER = r'(head|norm)\.|.*\.attn_mask$'
-    OWN = r'norm\d\.|.*relative_position_index$'
+    MAY_GO_UNUSED = r'(head|norm)\.|.*\.attn_mask$'
+    MAY_BE_MISSING = r'norm\d\.|.*relative_position_index$'
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class SwinTransformer(Backbone):
         size = size * 2 if len(size) == 1 else size
         require(len(size) == 2, f'SwinTransformer: pretrain_img_size={pretrain_img_size} must be one or two numbers')
         require(strides[0] == patch_size, f'SwinTransformer: strides[0]={strides[0]} must be patch_size={patch_size}')
-        self.out_indices = tuple(out_indices)
+        self.num_stages, self.out_indices = len(depths), tuple(out_indices)
         dims = [embed_dims * 2**i for i in range(len(depths))]
         self.out_channels = [dims[i] for i in self.out_indices]
 
@@ -235,6 +235,7 @@ class SwinTransformer(Backbone):
             self.add_module(f'norm{i}', build_norm_layer(norm_cfg, dims[i])[1])
         self._draw_weights()
         self.freeze(self.paths_to_freeze(frozen_stages))
+        self.drop_unread()
 
     def _draw_weights(self) -> None:
         if self.absolute_pos_embed is not None:
@@ -244,6 +245,9 @@ class SwinTransformer(Backbone):
                 trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+
+    def stage_parts(self, stage: int) -> list[str]:
+        return [f'stages.{stage}', f'stages.{stage - 1}.downsample', f'norm{stage}']
 
     def paths_to_freeze(self, frozen_stages: int) -> list[str]:
         paths = stages_to_freeze(frozen_stages, 'patch_embed', [f'stages.{i}' for i in range(len(self.stages))])
@@ -261,7 +265,7 @@ class SwinTransformer(Backbone):
             x = stage(x, hw_shape)
             if i in self.out_indices:
                 maps[i] = nlc_to_nchw(getattr(self, f'norm{i}')(x), hw_shape)
-            if stage.downsample is not None:
+            if i + 1 < len(self.stages):
                 x, hw_shape = stage.downsample(x, hw_shape)
         return tuple(maps[i] for i in self.out_indices)
 

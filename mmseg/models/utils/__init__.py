@@ -1,5 +1,6 @@
 from .embed import AdaptivePadding, PatchEmbed, PatchMerging
 from .freezing import describe_trainable, freeze_parts, stages_to_freeze
+from .pretrained import PretrainedModule
 from .res_layer import ResLayer
 from .shape_convert import nchw2nlc2nchw, nchw_to_nlc, nlc2nchw2nlc, nlc_to_nchw
 from .wrappers import Upsample, recompute, resize
@@ -8,6 +9,7 @@ __all__ = [
     'AdaptivePadding',
     'PatchEmbed',
     'PatchMerging',
+    'PretrainedModule',
     'ResLayer',
     'Upsample',
     'describe_trainable',

@@ -52,7 +52,7 @@ def test_pretrained_weights_are_read_by_init_weights_alone_and_strictly(name, tm
     weights = {f'backbone.{key}': value for key, value in source.state_dict().items()}
     file = str(tmp_path / 'weights.pth')
     torch.save({'state_dict': weights | {'decode_head.conv_seg.weight': torch.zeros(1)}}, file)
-    model = SMALL[name](init_cfg=dict(type='Pretrained', checkpoint=file))
+    model = SMALL[name](init_cfg=dict(type='Pretrained', checkpoint=file, prefix='backbone'))
     key, drawn = next((key, value) for key, value in model.state_dict().items() if value.dim() == 4)
     assert not torch.equal(drawn, source.state_dict()[key])
     model.init_weights()
@@ -89,6 +89,22 @@ def test_frozen_stages_stay_frozen_in_training(name):
             assert not [key for key in learning if key.startswith(('layer1', 'stages.0', 'norm0', 'transition1'))]
     with pytest.raises(ValueError, match='frozen_stages=5: write the number of stages to freeze, 0 to 4'):
         SMALL[name](frozen_stages=5)
+
+
+@pytest.mark.parametrize('name', [name for name in SMALL if name not in ('HRNet', 'UNet')])
+def test_stages_that_no_head_reads_are_left_out(name, tmp_path):
+    whole = SMALL[name]().eval()
+    model = SMALL[name](**({} if name == 'MSCAN' else dict(out_indices=(0, 1, 3)))).eval()
+    model.keep_maps(2)
+    assert sum(p.numel() for p in model.parameters()) < 0.5 * sum(p.numel() for p in whole.parameters())
+    model.load_state_dict(whole.state_dict(), strict=True)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert len(model(x)) == len(model.out_channels) == 2
+        assert torch.equal(model(x)[1], whole(x)[1])
+    model.train()
+    sum(y.sum() for y in model(torch.randn(2, 3, 64, 64))).backward()
+    assert not [key for key, value in model.named_parameters() if value.grad is None]
 
 
 def test_norm_eval_keeps_the_statistics():
