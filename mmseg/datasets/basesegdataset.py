@@ -420,7 +420,7 @@ class BaseSegDataset(BaseDataset):
 
 
 def _spelt_otherwise(name: str, images: Mapping[str, str]) -> str:
-    """The name as the file system has it: Windows parts folders by a backslash, macOS takes accents from letters."""
+    """The name as the folder has it: Windows parts folders by a backslash, macOS writes accents as own signs."""
     slashed = name.replace('\\', '/')
     spellings = [slashed, *(unicodedata.normalize(form, slashed) for form in ('NFC', 'NFD'))]
     return next((spelling for spelling in spellings if spelling in images), name)
