@@ -11,12 +11,13 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     progress=dict(type='EvalProgressHook'),
+    unseen=dict(type='UnseenClassesHook'),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', save_best='mIoU', max_keep_ckpts=2),
     visualization=dict(type='SegVisualizationHook', draw=True, interval=50),
 )
 visualizer = dict(type='SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
-log_processor = dict(by_epoch=False)
+log_processor = dict(window_size=10)
 log_level = 'INFO'
 tensorboard = False
 

@@ -131,8 +131,8 @@ class Mask2FormerHead(PretrainedModule):
             x.flatten(2).transpose(1, 2) + level for x, level in zip(maps, self.level_embed.weight, strict=True)
         ]
         shapes = [x.shape[-2:] for x in maps]
-        pos = [sine_positional_encoding(*shape, maps[0].shape[1], maps[0].device) for shape in shapes]
         query_pos = self.query_embed.weight
+        pos = [sine_positional_encoding(*s, maps[0].shape[1], maps[0].device).to(query_pos.dtype) for s in shapes]
         x = self.query_feat.weight.expand(len(mask_features), -1, -1)
 
         prediction = self.predict_segments(x, mask_features)
@@ -162,7 +162,9 @@ class Mask2FormerHead(PretrainedModule):
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """The backbone's maps -> scores at the network's input size, B x classes x H x W.
 
-        Holds all queries' masks and all classes' scores at that size; EncoderDecoder's prediction does not.
+        A score is the sum over queries of class probability times mask probability: 0 or more, and, as several queries
+        may find the same class, not bound to add up to 1. Holds all queries' masks and all classes' scores at that
+        size; EncoderDecoder's prediction does not.
         """
         meta = batch_img_metas[0]
         size = (meta.get('pad_shape') or meta['img_shape'])[:2]
