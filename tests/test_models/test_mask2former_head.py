@@ -129,7 +129,11 @@ def test_sizes_that_cannot_be(cfg, message):
 
 @pytest.mark.parametrize(
     ('key', 'fix'),
-    [('pixel_decoder', 'num_encoder_layers'), ('loss_cls', 'class_weight=2.0'), ('num_querys', "'num_querys'$")],
+    [
+        ('pixel_decoder', 'num_encoder_layers'),
+        ('loss_cls', 'class_weight=2.0'),
+        ('num_querys', "did you mean 'num_queries'"),
+    ],
 )
 def test_unknown_keys_name_the_one_to_use(key, fix):
     with pytest.raises(TypeError, match=f'unknown key {key!r}.*{fix}|{fix}'):
