@@ -12,7 +12,7 @@ from torch import nn
 from mmseg.inference import Result, Segmentor
 from mmseg.inference.images import Image
 from mmseg.inference.result import write_picture
-from mmseg.inference.sources import Entry, Source, describe_source, frames
+from mmseg.inference.sources import Entry, Source, frames
 from mmseg.registry import INFERENCERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
@@ -117,7 +117,7 @@ class MMSegInferencer:
         """One image as a :class:`Result`: ``labels``, ``classes``, ``plot()``, ``save()``; a notebook shows it."""
         entry = next(iter(Source(image)))
         prepared = self.segmentor.prepare(entry.source, picture=True)
-        return next(self.segmentor.segment([prepared], [entry.name], [describe_source(entry.source)]))
+        return next(self.segmentor.segment([prepared], [entry.name], [entry.file]))
 
     def _samples(self, source: Source, batch_size: int, draw: bool):
         """Entry, image, sample and picture of each image, a batch at a time."""

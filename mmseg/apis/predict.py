@@ -110,7 +110,7 @@ class Prediction:
             raise ValueError(
                 f'batch_size={batch_size} and workers={workers} must be 1 or more, and opacity={opacity} from 0 to 1'
             )
-        settings = dict(save=list(save), opacity=opacity, classes=classes and list(classes), threshold=threshold)
+        settings = dict(save=sorted(save), opacity=opacity, classes=classes and list(classes), threshold=threshold)
         settings |= dict(amp=amp, half=half, fuse=fuse, batch_size=batch_size)
         folder = ResultFolder(str(out_dir), save, settings, opacity)
         self.source = Source(inputs, skip=folder.skip)

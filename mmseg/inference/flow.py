@@ -179,8 +179,9 @@ class Flow:
             return  # done before
         try:
             batch = [self._prepared(job) for job in group]
-            names, sources = [job.name for job in group], [describe_source(job.entry.source) for job in group]
-            results = list(self.segmentor.segment(batch, names, sources))
+            results = list(
+                self.segmentor.segment(batch, [job.name for job in group], [job.entry.file for job in group])
+            )
         except (*BAD_IMAGE, *TOO_LARGE) as error:
             if len(group) == 1:
                 yield group[0], error

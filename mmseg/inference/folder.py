@@ -115,7 +115,10 @@ class ResultFolder:
         record = self.done.get(entry.name)
         if record is None or record['error'] or record['stamp'] is None or record['stamp'] != entry.stamp:
             return None
-        return record if entry.is_video or all(map(os.path.exists, self._files(entry.name))) else None
+        files = self._files(entry.name)
+        if entry.is_video:
+            files = [self._video_file(entry)] if Overlay.folder in self.kinds else []
+        return record if all(map(os.path.exists, files)) else None
 
     def close(self) -> None:
         if self._video is not None:
@@ -160,13 +163,16 @@ class ResultFolder:
             path, writer = self._video
             writer.release()
             self._video = None
-            target = self.path / Overlay.folder / f'{video.name}.mp4'
+            target = self._video_file(video)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, target)
         return dict(name=video.name, stamp=video.stamp, frames=count)
 
     def _files(self, name: str) -> list[str]:
         return [str(self.path / sink.folder / f'{name}{sink.suffix}') for sink in self.sinks]
+
+    def _video_file(self, video: Entry) -> Path:
+        return self.path / Overlay.folder / f'{video.name}.mp4'
 
     def _write_frame(self, frame, video: Entry) -> None:
         if self._video is None:

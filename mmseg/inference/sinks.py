@@ -5,6 +5,7 @@ A sink makes the bytes of its file for one result; who writes them, and that the
 
 import io
 import json
+import os
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -102,7 +103,7 @@ class LabelMe(Sink):
                 version='5.0.1',
                 flags={},
                 shapes=shapes,
-                imagePath=result.source or result.name,
+                imagePath=os.path.abspath(result.source) if result.source else result.name,
                 imageData=None,
                 imageHeight=height,
                 imageWidth=width,

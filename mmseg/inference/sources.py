@@ -44,15 +44,20 @@ class Entry:
     is_video: bool = False
 
     @property
+    def file(self) -> str:
+        """The file or address, '' for an image in memory and for a camera."""
+        return self.source if isinstance(self.source, str) else ''
+
+    @property
     def stamp(self) -> list | None:
         """What changes when the file does: path, size and time; None for what is no file."""
-        if not isinstance(self.source, str) or '://' in self.source:
+        if not self.file or '://' in self.file:
             return None
         try:
-            facts = os.stat(self.source)
+            facts = os.stat(self.file)
         except (OSError, ValueError):
-            return [os.path.abspath(self.source)]
-        return [os.path.abspath(self.source), facts.st_size, facts.st_mtime_ns]
+            return [os.path.abspath(self.file)]
+        return [os.path.abspath(self.file), facts.st_size, facts.st_mtime_ns]
 
 
 class Source:

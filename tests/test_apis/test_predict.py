@@ -1,5 +1,6 @@
 """Results in a folder: what is in them, what is left out, and what is refused."""
 
+import copy
 import csv
 import errno
 import json
@@ -14,10 +15,12 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.apis import inference_model, init_model, predict
 from mmseg.apis.predict import Prediction
 from mmseg.inference import flow, folder
+from mmseg.inference.quality import fuse_batch_norms
 from mmseg.inference.sources import frames
 
 CONFIG = Path(__file__).parents[2] / 'configs_local' / 'lrformer' / 'lrformer-n_scenes-128x128.py'
@@ -305,12 +308,13 @@ def test_weights_must_be_given(photos, tmp_path):
 
 def test_faster_models_agree(model, photos, tmp_path):
     with torch.no_grad():  # norms that do something
-        for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
+        norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+        for norm in norms:
+            norm.running_mean.normal_(0, 0.1)
+            norm.running_var.uniform_(0.5, 2)
+    assert fuse_batch_norms(copy.deepcopy(model)) == 5  # of 9: those that follow a convolution
     expected = inference_model(model, photos / 'a.jpg', scores=True).seg_logits.data
-    for name, options in dict(fuse=dict(fuse=True), amp=dict(amp='bfloat16')).items():
+    for name, options in dict(fuse=dict(fuse=True), amp=dict(amp='bfloat16'), half=dict(half=True)).items():
         predict(model, photos / 'a.jpg', tmp_path / name, save=['scores'], **options)
         scores = np.load(tmp_path / name / 'scores' / 'a.npz')['scores'].astype(np.float32)
         np.testing.assert_allclose(scores, expected.softmax(0), atol=2e-3 if name == 'fuse' else 0.05)
