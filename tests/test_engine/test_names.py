@@ -15,11 +15,6 @@ FOLDER = Path(__file__).parents[2] / 'configs_local' / 'lrformer'
 IN_DATASET = 'train_dataloader.dataset.datasets.0.metainfo'
 
 
-@pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.py')))
-def test_the_names_of_every_shipped_config_are_known(name):
-    check_names(load_config(FOLDER / f'{name}.py'))
-
-
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
