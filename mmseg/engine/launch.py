@@ -17,8 +17,10 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
 
+from .config_text import require_plain_config
 from .overrides import read_options, with_options
 from .runner import SegRunner
 from .runner.names import OPTIONAL_KEYS, walk
@@ -37,11 +39,13 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     Raises:
         FileNotFoundError: there is no such file; the message names similar ones beside it.
         KeyError: an option's first key is neither in the config nor known.
-        ValueError: an option that would change nothing; the message names the keys to set in its place.
+        ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
+            that is not plain UTF-8.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
+    require_plain_config(path)
     cfg = Config.fromfile(path)
     options = dict(options) if isinstance(options, Mapping) else read_options(options or (), cfg)
     known = OPTIONAL_KEYS | set(cfg)
@@ -104,7 +108,9 @@ def train(
     if cfg.get('test_after_train'):
         barrier()  # the first process has just written the file
         facts = runner.message_hub.runtime_info
-        runner.load_checkpoint(facts.get('best_ckpt') or facts['last_ckpt'])
+        saved = [path for path in (facts.get('best_ckpt'), facts.get('last_ckpt')) if path and os.path.isfile(path)]
+        if saved:  # otherwise, with save_last=False, the weights are those in memory
+            runner.load_checkpoint(saved[0])
         runner.test()
     runner.visualizer.close()
     return runner
@@ -236,7 +242,7 @@ def _exit(code: int) -> None:
 
 
 def _require_checkpoint(path: str) -> None:
-    if not os.path.isfile(path):
+    if not is_remote(path) and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 
 

@@ -7,14 +7,13 @@ Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Seg
 from collections.abc import Iterator, Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from ..layers import FFN, MultiheadAttention, sine_positional_encoding
-from ..utils import resize
+from ..utils import PretrainedModule, resize
 from .decode_head import stack_labels, with_in_channels
 from .pixel_decoder import PixelDecoder
 
@@ -36,7 +35,7 @@ class DecoderLayer(nn.Module):
 
 
 @MODELS.register_module()
-class Mask2FormerHead(BaseModule):
+class Mask2FormerHead(PretrainedModule):
     """Mask classification: Q queries, each with scores over the classes and "no object", and with a mask.
 
     All defaults are the published ones: a config needs ``type`` and ``num_classes``.
@@ -132,8 +131,8 @@ class Mask2FormerHead(BaseModule):
             x.flatten(2).transpose(1, 2) + level for x, level in zip(maps, self.level_embed.weight, strict=True)
         ]
         shapes = [x.shape[-2:] for x in maps]
-        pos = [sine_positional_encoding(*shape, maps[0].shape[1], maps[0].device) for shape in shapes]
         query_pos = self.query_embed.weight
+        pos = [sine_positional_encoding(*s, maps[0].shape[1], maps[0].device).to(query_pos.dtype) for s in shapes]
         x = self.query_feat.weight.expand(len(mask_features), -1, -1)
 
         prediction = self.predict_segments(x, mask_features)
@@ -163,7 +162,9 @@ class Mask2FormerHead(BaseModule):
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """The backbone's maps -> scores at the network's input size, B x classes x H x W.
 
-        Holds all queries' masks and all classes' scores at that size; EncoderDecoder's prediction does not.
+        A score is the sum over queries of class probability times mask probability: 0 or more, and, as several queries
+        may find the same class, not bound to add up to 1. Holds all queries' masks and all classes' scores at that
+        size; EncoderDecoder's prediction does not.
         """
         meta = batch_img_metas[0]
         size = (meta.get('pad_shape') or meta['img_shape'])[:2]
