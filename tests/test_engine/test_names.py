@@ -69,6 +69,15 @@ def test_rules_that_meet_no_parameter_stop_training(tmp_path, rules, message):
     assert train(Config(cfg)).iter == 6
 
 
+def test_a_schedule_that_waits_for_a_metric_that_is_not_measured_stops_training(tmp_path):
+    cfg = Config(toy_config(tmp_path))
+    cfg.val_evaluator = dict(type='IoUMetric')
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2)
+    cfg.param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='mIuO', rule='greater')]
+    with pytest.raises(ValueError, match="param_scheduler.0.monitor='mIuO' is no metric .* did you mean 'mIoU'"):
+        train(cfg)
+
+
 def test_a_test_that_follows_training_is_looked_at_before(tmp_path):
     cfg = Config(toy_config(tmp_path, test_after_train=True))
     cfg.test_evaluator = dict(type='IoUMetric', iou_metrics=['mIuO'])
