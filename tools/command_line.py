@@ -22,9 +22,7 @@ def require_own_mmseg() -> None:
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """The options of both programs; call it after :func:`require_own_mmseg`."""
-    from mmengine.config import DictAction
-
+    """The options of both programs."""
     parser.add_argument('--work-dir', help='where the run writes [work_dirs/NAME_OF_THE_CONFIG]')
     parser.add_argument(
         '--amp',
@@ -36,7 +34,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action='extend',
+        default=[],
         metavar='KEY=VALUE',
         help='values to change in the config',
     )

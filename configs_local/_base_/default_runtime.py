@@ -11,6 +11,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     progress=dict(type='EvalProgressHook'),
+    unseen=dict(type='UnseenClassesHook'),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', save_best='mIoU', max_keep_ckpts=2),
     visualization=dict(type='SegVisualizationHook', draw=True, interval=50),

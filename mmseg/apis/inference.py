@@ -1,23 +1,26 @@
 """A trained model on single images, from Python."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmcv.transforms import Compose
 from mmengine.config import Config
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.visualization import LocalVisBackend
 from torch import nn
 
 from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, load_model_weights
-from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+from mmseg.datasets.transforms import LoadImageFromFile
+from mmseg.engine.launch import load_config
+from mmseg.inference import Segmentor
+from mmseg.inference.images import Image, as_picture, file_or_array
+from mmseg.inference.scope import default_scope
+from mmseg.registry import DATASETS, MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
+from mmseg.utils.image_file import read_image
 from mmseg.visualization import SegLocalVisualizer
-
-Image = str | Path | np.ndarray
 
 
 def init_model(
@@ -26,22 +29,26 @@ def init_model(
     device: str = 'cuda:0',
     cfg_options: dict | None = None,
 ) -> nn.Module:
-    """Builds a segmentor for inference.
+    """Builds a segmentor for inference. Nothing that other code of the process relies on is changed by it.
 
     Args:
         config: a config file, or a config.
         checkpoint: its weights; random ones without, for tests.
         device: where it runs; the CPU takes over where CUDA is asked for and absent.
-        cfg_options: values to put into the config, by dotted key.
+        cfg_options: values to put into the config, by dotted key; into a file, as if written there.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) on it.
     """
-    register_all_modules()
-    cfg = Config.fromfile(config) if isinstance(config, (str, Path)) else copy.deepcopy(config)
-    cfg.merge_from_dict(cfg_options or {})
+    register_all_modules(init_default_scope=False)
+    if isinstance(config, (str, Path)):
+        cfg = load_config(config, cfg_options or {})
+    else:
+        cfg = copy.deepcopy(config)
+        cfg.merge_from_dict(cfg_options or {})
     cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
-    model = MODELS.build(cfg.model)
+    with default_scope(cfg):
+        model = MODELS.build(cfg.model)
     meta = None
     if checkpoint is not None:
         content = load_checkpoint_file(checkpoint)
@@ -52,28 +59,30 @@ def init_model(
     return model.to(device if torch.cuda.is_available() or not str(device).startswith('cuda') else 'cpu').eval()
 
 
-def inference_model(model: nn.Module, imgs: Image | Sequence[Image]) -> SegDataSample | list[SegDataSample]:
+def inference_model(
+    model: nn.Module, imgs: Image | Iterable[Image], scores: bool = False, batch_size: int = 1
+) -> SegDataSample | list[SegDataSample]:
     """Segments images through the config's test pipeline.
 
     Args:
         model: from :func:`init_model`.
-        imgs: one image or several, each a file or an H x W x 3 BGR array; sizes may differ.
+        imgs: one image or several (a list, tuple or iterator). Each is a file, an H x W x 3 BGR array, a grey array
+            (H x W), a PIL image, or a C x H x W or H x W x C tensor, BGR as well. Sizes may differ.
+        scores: give the scores of all classes as well, which take much more memory than the labels.
+        batch_size: how many images are loaded and go through the network at a time.
 
     Returns:
-        A sample for each image, with ``pred_sem_seg`` (1 x H x W) at the image's own size.
+        A sample for each image, with ``pred_sem_seg`` (1 x H x W) at the image's own size, and where ``scores`` are
+        asked for ``seg_logits`` (classes x H x W), about whose kinds :class:`~mmseg.structures.SegDataSample` tells.
+
+    Raises:
+        TypeError, ValueError, OSError: an image is none, or none that the model takes; the message says what it is
+            and what was expected.
     """
-    several = isinstance(imgs, (list, tuple))
-    pipeline = {kind: _pipeline(model.cfg, kind) for kind in ('LoadImageFromFile', 'LoadImageFromNDArray')}
-    items = []
-    for image in imgs if several else [imgs]:
-        if isinstance(image, np.ndarray):
-            items.append(pipeline['LoadImageFromNDArray'](dict(img=image, img_path=None)))
-        else:
-            items.append(pipeline['LoadImageFromFile'](dict(img_path=str(image))))
-    batch = {key: [item[key] for item in items] for key in ('inputs', 'data_samples')}
-    with torch.no_grad():
-        results = model.test_step(batch)
-    return results if several else results[0]
+    segmentor = Segmentor(model, scores)
+    if isinstance(imgs, (list, tuple, Iterator)):
+        return list(segmentor.samples(imgs, batch_size))
+    return next(segmentor.samples([imgs]))
 
 
 def show_result_pyplot(
@@ -81,35 +90,44 @@ def show_result_pyplot(
     img: Image,
     result: SegDataSample,
     opacity: float = 0.5,
-    draw_gt: bool = False,
+    title: str = '',
+    draw_gt: bool = True,
     draw_pred: bool = True,
-    with_labels: bool = True,
-    show: bool = False,
     wait_time: float = 0,
+    show: bool = False,
+    with_labels: bool = True,
+    save_dir: str | None = None,
     out_file: str | None = None,
 ) -> np.ndarray:
     """Draws a result over its image.
 
     Args:
         model: from :func:`init_model`.
-        img: the image, a file or an H x W x 3 BGR array.
+        img: the image, as for :func:`inference_model`.
         result: from :func:`inference_model`.
         opacity: of the colours, between 0 and 1.
-        draw_gt, draw_pred: which label maps to draw.
+        title: the window's, and the picture's name in ``save_dir``.
+        draw_gt, draw_pred: which label maps to draw, of those that the result has.
+        wait_time: how many seconds the window stays open; 0: until it is closed.
+        show: open a window.
         with_labels: write class names into the regions.
-        show: open a window, for ``wait_time`` seconds (0: until it is closed).
+        save_dir: where mmengine's visualizer keeps its pictures; None to keep none.
         out_file: where to save the picture.
 
     Returns:
         The picture, H x W x 3, RGB, uint8.
     """
-    if not isinstance(img, np.ndarray):
-        img = TRANSFORMS.build(dict(type='LoadImageFromFile'))(dict(img_path=str(img)))['img']
+    img = file_or_array(img, LoadImageFromFile(color_type='unchanged'))
+    img = read_image(img) if isinstance(img, str) else as_picture(img)
     visualizer = SegLocalVisualizer(
-        classes=model.dataset_meta['classes'], palette=model.dataset_meta['palette'], alpha=opacity
+        classes=model.dataset_meta['classes'],
+        palette=model.dataset_meta['palette'],
+        alpha=opacity,
+        save_dir=save_dir,
+        vis_backends=None if save_dir is None else [dict(type=LocalVisBackend)],
     )
     visualizer.add_datasample(
-        'result',
+        title or 'result',
         np.ascontiguousarray(img[..., ::-1]),
         result,
         draw_gt=draw_gt,
@@ -119,21 +137,13 @@ def show_result_pyplot(
         out_file=out_file,
         with_labels=with_labels,
     )
+    if save_dir is not None and out_file is not None:
+        visualizer.add_image(title or 'result', visualizer.get_image())
     return visualizer.get_image()
-
-
-def _pipeline(cfg: Config, loader: str) -> Compose:
-    """The test pipeline without annotations, beginning with the given way to load an image."""
-    init_default_scope(cfg.get('default_scope') or DefaultScope.get_current_instance().scope_name)
-    steps = [
-        step
-        for step in cfg.test_dataloader.dataset.pipeline
-        if step['type'] not in ('LoadImageFromFile', 'LoadImageFromNDArray', 'LoadAnnotations')
-    ]
-    return Compose([TRANSFORMS.build(step) for step in [dict(type=loader), *steps]])
 
 
 def _dataset_meta(cfg: Config) -> dict:
     """Class names and colours of the config's test set, whose files need not be there."""
     dataset = copy.deepcopy(cfg.test_dataloader.dataset)
-    return DATASETS.build(dict(dataset, lazy_init=True)).metainfo
+    with default_scope(cfg):
+        return DATASETS.build(dict(dataset, lazy_init=True)).metainfo

@@ -7,6 +7,7 @@ from .camvid import CamVidDataset
 from .cityscapes import CityscapesDataset
 from .coco_stuff import COCOStuffDataset
 from .scenes import SceneDataset
+from .wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 __all__ = [
     'ADE20KDataset',
@@ -14,6 +15,9 @@ __all__ = [
     'COCOStuffDataset',
     'CamVidDataset',
     'CityscapesDataset',
+    'ClassBalancedDataset',
+    'ConcatDataset',
+    'RepeatDataset',
     'SceneDataset',
     'transforms',
 ]

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import exists, isdir, list_dir_or_file, list_from_file
+from mmengine.fileio import exists, isdir, list_dir_or_file
 
 from mmseg.registry import DATASETS, TRANSFORMS
 from mmseg.utils.image_file import UnreadableFileError
+from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
+from .class_counts import classes_of_files
+from .metainfo import checked_label_ids, checked_palette, compose_label_maps, distinct_palette, values_of_chosen
+from .transforms.loading import LoadAnnotations
 
 SHOWN = 5  # how many offenders an error message names
+RULES = ('label_map', 'reduce_zero_label', 'ignore_index', 'num_classes')  # from values in files to classes
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,12 @@ class BaseSegDataset(BaseDataset):
             that has its own classes, any choice and order of them. ``palette``: one [r, g, b] per class;
             distinct colours are made up where there is none. ``label_map``: value in the files -> index in
             the dataset's full class list (negative: ignored), applied after ``reduce_zero_label``; values
-            that it does not name stay.
+            that it does not name stay. ``label_ids``: for each class the label that predictions are written with
+            (``output_dir`` of the metrics), where it is not the class index (with ``reduce_zero_label``, 1 more).
         data_root: Folder that relative paths start from.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders, by default both '' (``data_root``
-            itself). Without ``seg_map_path`` (or with None) the dataset has images only.
+            itself). Without ``seg_map_path`` (or with None) the dataset has images only, and with ``test_mode``
+            its pipeline goes without ``LoadAnnotations``.
         filter_cfg: Kept for subclasses that override ``filter_data``.
         indices: Use the first N samples (int; negative: the last) or these ones (sequence).
         serialize_data: Hold the list of samples as one array, which data loader workers share.
@@ -111,6 +118,7 @@ class BaseSegDataset(BaseDataset):
             )
         self.max_bad_samples = max_bad_samples
         self._bad_samples: BadSamples | None = None
+        self._classes_of: dict[str, list[int]] = {}  # annotation file -> its classes, once they are asked for
         if data_prefix is None:
             data_prefix = {'img_path': '', 'seg_map_path': ''}
         self._check_prefix(data_prefix)
@@ -126,15 +134,21 @@ class BaseSegDataset(BaseDataset):
             filter_cfg=filter_cfg,
             indices=indices,
             serialize_data=serialize_data,
-            # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            pipeline=self._build_pipeline(pipeline, test_mode),
             test_mode=test_mode,
             lazy_init=True,
             max_refetch=max_refetch,
         )
-        self._complete_metainfo(own_palette=bool(metainfo and metainfo.get('palette')))
+        self._complete_metainfo(given=metainfo or {})
         if not lazy_init:
             self.full_init()
+
+    def _build_pipeline(self, steps: Sequence[dict | Callable], test_mode: bool) -> list[Callable]:
+        # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
+        built = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
+        if test_mode and 'seg_map_path' not in self._given_prefix:  # a metric that needs annotations says so
+            built = [step for step in built if not isinstance(step, LoadAnnotations)]
+        return built
 
     # ---- classes, palette, label map ----
 
@@ -175,10 +189,10 @@ class BaseSegDataset(BaseDataset):
                     f'metainfo.classes={classes!r} is read as a text file with one class name a line, and '
                     f'there is no such file; a single class is written classes=({classes!r},)'
                 )
-            metainfo = {**metainfo, 'classes': _read_lines(classes)}
+            metainfo = {**metainfo, 'classes': read_lines(classes)}
         return super()._load_metainfo(metainfo)
 
-    def _complete_metainfo(self, own_palette: bool) -> None:
+    def _complete_metainfo(self, given: Mapping) -> None:
         meta = self._metainfo
         classes = meta.get('classes')
         if classes is None:
@@ -189,40 +203,23 @@ class BaseSegDataset(BaseDataset):
             if repeated or not classes or not all(isinstance(name, str) for name in classes):
                 raise ValueError(f'metainfo.classes must be different names; got {classes!r}, repeated: {repeated}')
         subset = self.get_label_map(classes, self.ignore_index)
+        full_classes = self.METAINFO.get('classes')
         if classes is not None:
-            meta['palette'] = self._palette_of(classes, own_palette)
-        meta['label_map'] = self._compose_label_map(subset)
-        meta['reduce_zero_label'] = self.reduce_zero_label
-
-    def _compose_label_map(self, subset: dict[int, int] | None) -> dict[int, int] | None:
-        """From values in the files, through the dataset's ``label_map``, to the chosen classes."""
-        to_full = self._metainfo.get('label_map')
-        if not to_full:
-            return subset
-        count = len(self.METAINFO.get('classes') or self._metainfo.get('classes') or ())
-        mapped = dict(subset or {})
-        for value, index in to_full.items():
-            if not isinstance(value, int) or not isinstance(index, int) or index >= count:
-                raise ValueError(
-                    f'metainfo.label_map: {value!r} -> {index!r} does not lead from a label value to the '
-                    f'index of one of {count} classes (or to -1, ignored)'
+            if meta.get('palette'):
+                palette = checked_palette(meta['palette'])
+                meta['palette'] = values_of_chosen(
+                    'palette', palette, classes, full_classes, bool(given.get('palette'))
                 )
-            mapped[value] = self.ignore_index if index < 0 else (subset or {}).get(index, index)
-        return mapped
-
-    def _palette_of(self, classes: Sequence[str], own_palette: bool) -> list[list[int]]:
-        palette, full_classes = self._metainfo.get('palette'), self.METAINFO.get('classes')
-        if not palette:
-            return distinct_palette(len(classes))
-        for colour in palette:
-            if isinstance(colour, str) or len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
-                raise ValueError(f'metainfo.palette: {colour!r} is not a colour [r, g, b] with values from 0 to 255')
-        palette = [[int(value) for value in colour] for colour in palette]
-        named = classes if own_palette or full_classes is None else full_classes
-        if len(palette) != len(named):
-            raise ValueError(f'metainfo.palette has {len(palette)} colours for {len(named)} classes')
-        colour_of = dict(zip(named, palette, strict=True))
-        return [colour_of[name] for name in classes]
+            else:
+                meta['palette'] = distinct_palette(len(classes))
+            if meta.get('label_ids') is not None:
+                ids = checked_label_ids(meta['label_ids'])
+                meta['label_ids'] = values_of_chosen('label_ids', ids, classes, full_classes, 'label_ids' in given)
+            elif self.reduce_zero_label:
+                meta['label_ids'] = list(range(1, len(classes) + 1))
+        count = len(full_classes or classes or ())
+        meta['label_map'] = compose_label_maps(meta.get('label_map'), subset, count, self.ignore_index)
+        meta['reduce_zero_label'] = self.reduce_zero_label
 
     # ---- samples ----
 
@@ -245,6 +242,24 @@ class BaseSegDataset(BaseDataset):
         if self._metainfo.get('classes') is not None:
             info['num_classes'] = len(self._metainfo['classes'])
         return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The classes that have a pixel in a sample's annotation, ascending.
+
+        The first call reads the annotations of all samples.
+        """
+        path = self.get_data_info(idx).get('seg_map_path')
+        if path not in self._classes_of:
+            infos = [self.get_data_info(index) for index in range(len(self))]
+            paths = [info.get('seg_map_path') for info in infos]
+            if None in paths:
+                raise ValueError(f'{type(self).__name__} has images without label maps, so their classes are unknown')
+            steps = getattr(self.pipeline, 'transforms', ())
+            load = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
+            rules = {key: infos[0][key] for key in RULES if key in infos[0]}
+            found = classes_of_files(paths, load, rules, skip_unreadable=bool(self.max_bad_samples))
+            self._classes_of = dict(zip(paths, found, strict=True))
+        return self._classes_of[path]
 
     def prepare_data(self, idx: int) -> dict | None:
         """One sample through the pipeline; with ``max_bad_samples``, another one if it is unreadable.
@@ -334,7 +349,7 @@ class BaseSegDataset(BaseDataset):
                 'to '
                 f"data_root={self.data_root!r}); ann_file='' takes all images of the folder"
             )
-        names = _read_lines(self.ann_file, self.backend_args)
+        names = read_lines(self.ann_file, self.backend_args)
         if not names:
             raise ValueError(f'{type(self).__name__}: the split file {self.ann_file!r} is empty')
         return names
@@ -401,24 +416,6 @@ class BaseSegDataset(BaseDataset):
                 f'{type(self).__name__}: a link in the {kind} folder {folder!r} leads back to a folder that it lies '
                 f'in, so the files have no end. Delete it: {error.filename}'
             ) from None
-
-
-def distinct_palette(count: int) -> list[list[int]]:
-    """The first ``count`` colours [r, g, b] of the Pascal VOC colour map after black, all different.
-
-    The bits of the colour's number go to red, green and blue in turn, from the highest bit of each down.
-    """
-    palette = []
-    for number in range(1, count + 1):
-        colour = [0, 0, 0]
-        for bit in range(number.bit_length()):
-            colour[bit % 3] |= (number >> bit & 1) << (7 - bit // 3)
-        palette.append(colour)
-    return palette
-
-
-def _read_lines(file: str, backend_args: dict | None = None) -> list[str]:
-    return [line.strip() for line in list_from_file(file, backend_args=backend_args) if line.strip()]
 
 
 def _shorten(items: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ from .basesegdataset import BaseSegDataset
 class CityscapesDataset(BaseSegDataset):
     """Cityscapes with 19 classes, on the label maps that its converter in tools/ writes.
 
+    Predictions are written with the label ids of the benchmark's server (road is 7).
+
     Args: those of :class:`BaseSegDataset`.
     """
 
@@ -23,6 +25,7 @@ class CityscapesDataset(BaseSegDataset):
             [250, 170, 30], [220, 220, 0], [107, 142, 35], [152, 251, 152], [70, 130, 180], [220, 20, 60],
             [255, 0, 0], [0, 0, 142], [0, 0, 70], [0, 60, 100], [0, 80, 100], [0, 0, 230], [119, 11, 32],
         ],
+        'label_ids': (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33),
     }  # fmt: skip
     PREPARATION = 'python tools/dataset_converters/cityscapes.py DATA_ROOT'
 

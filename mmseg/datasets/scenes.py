@@ -118,3 +118,7 @@ class SceneDataset(BaseDataset):
             'num_classes': len(CLASSES),
             'ignore_index': self.ignore_index,
         }
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The classes of one scene, which is drawn for it."""
+        return np.unique(self.get_data_info(idx)['gt_seg_map']).tolist()

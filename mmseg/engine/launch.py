@@ -8,7 +8,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,36 +17,36 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from mmseg.registry.hints import UnknownKeyError, hints
+
+from .config_text import require_plain_config
+from .overrides import read_options, with_options
 from .runner import SegRunner
+from .runner.names import OPTIONAL_KEYS, walk
 from .runner.preemption import Preempted, heed_sigterm
 
-# Keys of a config's top level that are understood whether or not the config itself states them.
-OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'auto_scale_lr', 'batch_per_gpu', 'compile', 'custom_hooks', 'custom_imports'),
-    *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
-    *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
-    *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
-    *('visualizer', 'work_dir'),
-}
 
-
-def load_config(path: str | Path, options: dict | None = None, work_dir: str | None = None) -> Config:
+def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: str | None = None) -> Config:
     """Read a config file.
 
     Args:
         path: the file.
-        options: values to put in, by dotted key.
+        options: values to put in, by dotted key; or KEY=VALUE texts as typed (:mod:`.option_text`). They take effect
+            as if written into the file (:mod:`.overrides`).
         work_dir: where the run writes; None for what the config says, or ``work_dirs/NAME_OF_THE_CONFIG``.
 
     Raises:
         FileNotFoundError: there is no such file; the message names similar ones beside it.
         KeyError: an option's first key is neither in the config nor known.
+        ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
+            that is not plain UTF-8.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
+    require_plain_config(path)
     cfg = Config.fromfile(path)
-    options = options or {}
+    options = dict(options) if isinstance(options, Mapping) else read_options(options or (), cfg)
     known = OPTIONAL_KEYS | set(cfg)
     for key in options:
         top = key.split('.')[0]
@@ -54,7 +55,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
             raise KeyError(
                 f'--cfg-options {key}: {path} has no {top!r}{f", did you mean {near[0]!r}?" if near else ""}'
             )
-    cfg.merge_from_dict(options)
+    cfg = with_options(cfg, options)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
@@ -97,9 +98,12 @@ def train(
     if amp is not None:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.dtype = None if amp == 'auto' else amp
-    runner = SegRunner.from_cfg(cfg)
-    with heed_sigterm():
-        runner.train()
+    with _hints_with_places(cfg):
+        runner = SegRunner.from_cfg(cfg)
+        if cfg.get('test_after_train'):
+            runner.test_loop  # noqa: B018 (builds it: what is wrong with it is to be known now)
+        with heed_sigterm():
+            runner.train()
     if cfg.get('test_after_train'):
         barrier()  # the first process has just written the file
         facts = runner.message_hub.runtime_info
@@ -154,10 +158,26 @@ def test(
             out_dir=show_dir,
         )
         cfg.setdefault('default_hooks', {})['visualization'] = drawing
-    runner = SegRunner.from_cfg(cfg)
-    metrics = runner.test()
+    with _hints_with_places(cfg):
+        runner = SegRunner.from_cfg(cfg)
+        metrics = runner.test()
     runner.visualizer.close()
     return metrics
+
+
+@contextmanager
+def _hints_with_places(cfg: Config) -> Iterator[None]:
+    """Say where in a config the key stands that a class refuses."""
+    try:
+        with hints():
+            yield
+    except UnknownKeyError as error:
+        kinds = (error.kind, error.kind.__name__)
+        for place, value in walk(cfg._cfg_dict):
+            if isinstance(value, dict) and error.key in value and value.get('type') in kinds:
+                error.args = (f'{cfg.filename}: {place}: {error}',)
+                break
+        raise
 
 
 def run_program(main: Callable[[], None]) -> None:

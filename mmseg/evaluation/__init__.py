@@ -1,3 +1,3 @@
-from .metrics import IoUMetric
+from .metrics import CityscapesMetric, IoUMetric
 
-__all__ = ['IoUMetric']
+__all__ = ['CityscapesMetric', 'IoUMetric']

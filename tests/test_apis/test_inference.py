@@ -64,3 +64,21 @@ def test_the_picture_is_drawn_and_saved(model, tmp_path):
     colours = np.array(model.dataset_meta['palette'], dtype=np.uint8)[result.pred_sem_seg.data[0].numpy()]
     assert np.array_equal(drawn, colours)
     assert np.array_equal(cv2.imread(str(tmp_path / 'o.png'))[..., ::-1], colours)
+
+
+def test_any_image_that_was_segmented_can_be_drawn(model, tmp_path):
+    picture = image(64, 80)
+    result = inference_model(model, picture)
+    for same in (
+        picture[..., 0],
+        np.dstack([picture, picture[..., :1]]),
+        torch.from_numpy(picture),
+        str(tmp_path / 'a.png'),
+    ):
+        cv2.imwrite(str(tmp_path / 'a.png'), picture)
+        assert show_result_pyplot(model, same, result, title='mine', save_dir=str(tmp_path / 'kept')).shape == (
+            64,
+            80,
+            3,
+        )
+    assert list((tmp_path / 'kept').rglob('mine_0.png'))

@@ -79,6 +79,21 @@ def test_split_file_gives_choice_and_order(root):
     assert len(build(root, ann_file=str(root / 'split.txt'))) == 2
 
 
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-32'])
+def test_split_and_class_files_of_other_systems(root, encoding):
+    (root / 'split.txt').write_bytes('sub/c \r\na\t\r\n'.encode(encoding))
+    (root / 'classes.txt').write_bytes('cat\rdog\rhigh grass\r'.encode(encoding))
+    dataset = build(root, ann_file='split.txt', metainfo={'classes': str(root / 'classes.txt')})
+    assert names(dataset) == [f'{root}/img/sub/c.jpg', f'{root}/img/a.jpg']
+    assert dataset.metainfo['classes'] == ['cat', 'dog', 'high grass']
+
+
+def test_files_in_a_local_encoding_are_refused(root):
+    (root / 'split.txt').write_bytes('a\nb\u00fcro\n'.encode('latin-1'))
+    expect(ValueError, root, 'split.txt', 'line 2', 'UTF-8', ann_file='split.txt')
+    expect(ValueError, root, 'split.txt', 'line 2', 'UTF-8', metainfo={'classes': str(root / 'split.txt')})
+
+
 @pytest.mark.parametrize(
     ('indices', 'expected'),
     [(2, ['a', 'b']), (-1, ['sub/c']), ([2, 0], ['sub/c', 'a']), (99, ['a', 'b', 'sub/c'])],
@@ -118,6 +133,14 @@ def test_images_only(root, prefix):
     dataset = build(root, data_prefix=prefix, test_mode=True)
     assert len(dataset) == 3
     assert 'seg_map_path' not in dataset.get_data_info(0)
+
+
+def test_images_only_are_tested_without_their_annotations(root):
+    """A test split without labels takes the usual test pipeline."""
+    dataset = build(root, data_prefix={'img_path': 'img'}, test_mode=True, pipeline=LOAD)
+    assert dataset[0]['img'].shape == (4, 6, 3) and 'gt_seg_map' not in dataset[0]
+    with pytest.raises(ValueError, match='has no annotation'):  # training needs them
+        build(root, data_prefix={'img_path': 'img'}, pipeline=LOAD)[0]
 
 
 def test_home_folder(root, monkeypatch):

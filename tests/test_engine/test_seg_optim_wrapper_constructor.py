@@ -95,3 +95,14 @@ def test_it_is_found_by_its_name_in_a_config():
         clip_grad=dict(max_norm=1.0),
     )
     assert len(build_optim_wrapper(Model(), cfg).optimizer.param_groups) == 2
+
+
+def test_a_rate_of_zero_is_not_yet_frozen(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'mmseg.engine.optimizers.seg_optim_wrapper_constructor.print_log', lambda text, **_: lines.append(text)
+    )
+    build(Model(), lr_mult={'backbone': 0, 'decode_head': 2})
+    assert 'lr_mult is 0 for backbone: running statistics still move' in lines[0]
+    assert "model.freeze=['backbone']" in lines[0]
+    assert lines[1].startswith('parameter groups (74 of 76 parameters train; frozen: decode_head.fc.bias):')

@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+import re
 import subprocess
 import sys
 import textwrap
@@ -18,7 +19,7 @@ from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 
 from mmseg.evaluation import IoUMetric
-from mmseg.evaluation.metrics.iou_metric import render_table
+from mmseg.evaluation.metrics.figures import per_class_figures, render_table, scalar_names
 from mmseg.structures import SegDataSample
 
 ALL = ('mIoU', 'mDice', 'mFscore')
@@ -68,13 +69,11 @@ def brute_force(images, classes, beta=1.0):
     def share(a, b):
         return a / b if b else None
 
-    precision = [share(h, p) for h, p in zip(hit, predicted, strict=True)]
+    # A class that is there and never predicted has precision 0; F-score from counts (van Rijsbergen's form).
+    precision = [share(h, p) if p else (0 if t else None) for h, p, t in zip(hit, predicted, labelled, strict=True)]
     recall = [share(h, t) for h, t in zip(hit, labelled, strict=True)]
-    fscore = [
-        None if p is None or r is None else share((1 + beta**2) * p * r, beta**2 * p + r)
-        for p, r in zip(precision, recall, strict=True)
-    ]
     counts = list(zip(hit, labelled, predicted, strict=True))
+    fscore = [share((1 + beta**2) * h, h + p - h + beta**2 * t) for h, t, p in counts]
     return {
         'aAcc': mean([share(sum(hit), sum(labelled))]),
         'mIoU': mean([share(h, t + p - h) for h, t, p in counts]),
@@ -143,6 +142,75 @@ def test_known_numbers():
     assert metric.evaluate(1) == {'aAcc': 60.0, 'mIoU': 25.0, 'mAcc': 37.5}
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    matrix=st.integers(1, 6).flatmap(
+        lambda n: st.lists(st.lists(st.integers(0, 9), min_size=n, max_size=n), min_size=n, max_size=n)
+    ),
+    absent=st.sets(st.integers(0, 5)),
+    unseen=st.sets(st.integers(0, 5)),
+)
+def test_no_figure_flatters(matrix, absent, unseen):
+    """What is left out of a mean depends on the annotation alone, or on both being empty; F-score 1 is Dice."""
+    matrix = np.array(matrix)
+    matrix[[i for i in absent if i < len(matrix)]] = 0  # never annotated
+    matrix[:, [i for i in unseen if i < len(matrix)]] = 0  # never predicted
+    labelled, predicted = matrix.sum(1) > 0, matrix.sum(0) > 0
+    figures = per_class_figures(matrix)
+    assert np.array_equal(figures['Fscore'], figures['Dice'], equal_nan=True)
+    for name, values in figures.items():
+        known = labelled if name in ('Acc', 'Recall') else labelled | predicted
+        assert np.array_equal(~np.isnan(values), known), name
+        assert (values[labelled & ~predicted] == 0).all(), name
+    for beta in (0.5, 2.0):
+        fscore, precision, recall = (per_class_figures(matrix, beta)[n] for n in ('Fscore', 'Precision', 'Recall'))
+        some = (precision > 0) & (recall > 0)
+        expected = (1 + beta**2) * precision[some] * recall[some] / (beta**2 * precision[some] + recall[some])
+        assert np.allclose(fscore[some], expected)
+
+
+def test_a_class_that_is_never_predicted_lowers_all_means():
+    metric = metric_for(3, iou_metrics=ALL)
+    result = metric.compute_metrics([np.array([[50, 0, 0], [0, 50, 0], [10, 10, 0]])])
+    assert result['mDice'] == result['mFscore'] == 60.61
+    assert result['mPrecision'] == 55.56 and result['mRecall'] == 66.67
+
+
+def test_figures_of_each_class_on_request():
+    metric = metric_for(4, iou_metrics=['mIoU', 'mDice'], prefix='val', per_class=True)
+    metric.dataset_meta = {'classes': ('car', 'traffic light', 'crack/hole', 'traffic_light')}
+    metric.process(None, [sample([[0, 1, 1]], [[0, 1, 2]])])
+    result = metric.evaluate(1)
+    assert result['val/IoU.car'] == 100.0 and result['val/IoU.traffic_light'] == 50.0
+    assert result['val/IoU.crack_hole'] == 0.0 and math.isnan(result['val/IoU.traffic_light_'])
+    assert list(result)[:4] == ['val/aAcc', 'val/mIoU', 'val/mAcc', 'val/mDice']
+    assert len(result) == 4 + 3 * 4
+    assert not any('.' in key for key in metric_for(2, iou_metrics=ALL).compute_metrics([np.eye(2)]))
+
+
+@given(st.lists(st.text(min_size=1), unique=True, max_size=8))
+def test_names_of_scalars_are_safe_and_different(classes):
+    names = scalar_names(classes)
+    assert len(set(names)) == len(classes)
+    assert all(re.fullmatch(r'[\w.-]+', name) for name in names)
+
+
+def test_classes_without_a_pixel_are_named_once(caplog):
+    """Masks of 0 and 255 without a label_map: 255 is ignored, and there is no crack anywhere."""
+    logger = MMLogger.get_instance('test_iou_metric')
+    logger.addHandler(caplog.handler)
+    metric = IoUMetric()
+    metric.dataset_meta = {'classes': ('background', 'crack')}
+    for label, warnings in (([[0, 255]], 1), ([[0, 255]], 0), ([[0, 1]], 0)):
+        caplog.clear()
+        metric.process(None, [sample([[0, 1]], label)])
+        metric.evaluate(1)
+        assert [r.levelname for r in caplog.records].count('WARNING') == warnings
+        if warnings:
+            assert "1 of 2 classes have no annotated pixel in any of these images: 'crack'" in caplog.text
+            assert 'python tools/misc/check_dataset.py CONFIG' in caplog.text
+
+
 def test_rounds_are_independent_and_keys_are_chosen():
     metric = metric_for(2, iou_metrics=['mFscore'], prefix='val')
     for label in (0, 1):
@@ -207,6 +275,8 @@ def test_bad_input():
         IoUMetric(format_only=True)
     with pytest.raises(ValueError, match='beta'):
         IoUMetric(beta=0)
+    with pytest.raises(ValueError, match='nan_to_num'):
+        IoUMetric(nan_to_num=100)
     with pytest.raises(ValueError, match='class names'):
         IoUMetric().process(None, [sample([[0]], [[0]])])
 
@@ -245,6 +315,14 @@ def test_writes_predictions(tmp_path, reduce_zero_label):
     written = cv2.imread(str(tmp_path / 'out' / 'a b.c.png'), cv2.IMREAD_UNCHANGED)
     assert written.dtype == np.uint8
     assert np.array_equal(written, pred + reduce_zero_label)
+
+
+def test_writes_the_labels_that_the_dataset_states(tmp_path):
+    metric = metric_for(3, output_dir=str(tmp_path), format_only=True)
+    metric.dataset_meta['label_ids'] = [7, 300, 26]
+    metric.process(None, [sample([[0, 2]], reduce_zero_label=True), sample([[1, 2]], img_path='b.png')])
+    for name, labels in (('a', [[7, 26]]), ('b', [[300, 26]])):
+        assert cv2.imread(str(tmp_path / f'{name}.png'), cv2.IMREAD_UNCHANGED).tolist() == labels
 
 
 def test_writes_and_measures_images_of_one_name(tmp_path):

@@ -85,6 +85,8 @@ def test_class_weight(batch, tmp_path):
     (tmp_path / 'weights.json').write_text(json.dumps(weights))
     for name in ('weights.npy', 'weights.json'):
         assert CrossEntropyLoss(class_weight=str(tmp_path / name)).class_weight == weights
+    (tmp_path / 'marked.json').write_text('[1, 2]', encoding='utf-16')
+    assert CrossEntropyLoss(class_weight=str(tmp_path / 'marked.json')).class_weight == [1.0, 2.0]
     with pytest.raises(ValueError, match='2 numbers for 5 classes'):
         CrossEntropyLoss(class_weight=[1.0, 2.0])(scores, labels)
 

@@ -113,7 +113,9 @@ def test_attention_stays_inside_the_mask():
     ('cfg', 'message'),
     [
         (dict(num_queries=0), 'num_queries=0 must be at least 1'),
-        (dict(num_classes=0), 'num_classes=0 must be at least 1'),
+        (dict(num_classes=0), 'num_classes=0 leaves nothing to tell apart'),
+        (dict(num_encoder_layers=0), 'num_encoder_layers=0 must be at least 1'),
+        (dict(num_decoder_layers=0), 'num_decoder_layers=0 must be at least 1'),
         (dict(in_index=(0, 1, 2, 4)), r'in_index=\(0, 1, 2, 4\), but the backbone gives 4 maps'),
         (dict(num_levels=5), 'num_levels=5 of the 4 maps .* make it 1 to 4'),
         (dict(feat_channels=48), 'feat_channels=48 must be a multiple of 32'),
@@ -127,7 +129,11 @@ def test_sizes_that_cannot_be(cfg, message):
 
 @pytest.mark.parametrize(
     ('key', 'fix'),
-    [('pixel_decoder', 'num_encoder_layers'), ('loss_cls', 'class_weight=2.0'), ('num_querys', "'num_querys'$")],
+    [
+        ('pixel_decoder', 'num_encoder_layers'),
+        ('loss_cls', 'class_weight=2.0'),
+        ('num_querys', "did you mean 'num_queries'"),
+    ],
 )
 def test_unknown_keys_name_the_one_to_use(key, fix):
     with pytest.raises(TypeError, match=f'unknown key {key!r}.*{fix}|{fix}'):

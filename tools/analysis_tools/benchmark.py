@@ -19,7 +19,6 @@ import tempfile
 import time
 
 import torch
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from rich.console import Console
@@ -73,7 +72,14 @@ def main() -> None:
     parser.add_argument(
         '--shape', type=int, nargs=2, metavar=('H', 'W'), help='a random image in place of the test set'
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config values')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='KEY=VALUE',
+        help='values to change in the config',
+    )
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as work_dir:

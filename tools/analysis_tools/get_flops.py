@@ -10,12 +10,12 @@ norms, activations, pooling and resizing do not.
 import argparse
 
 import torch
-from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmseg.engine.launch import load_config
 from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 
@@ -36,9 +36,10 @@ def count(model: nn.Module, shape: tuple[int, int]) -> dict[str, float]:
     """Multiply-adds by module name ('' is the whole model) for one image of H x W, on any device."""
     counter = FlopCounterMode(display=False, depth=None, custom_mapping=SAMPLING)
     device = next(model.parameters()).device
+    channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)  # of the stem
     model.requires_grad_(False)  # torch's counter trips over parameters that modules pass on
     with counter, torch.no_grad():
-        model(torch.zeros(1, 3, *shape, device=device), mode='tensor')
+        model(torch.zeros(1, channels, *shape, device=device), mode='tensor')
     root = type(model).__name__
     called = {name: sum(ops.values()) / 2 for name, ops in counter.get_flop_counts().items() if name != 'Global'}
     called = {name.removeprefix(root).removeprefix('.'): total for name, total in called.items()}
@@ -69,15 +70,21 @@ def main() -> None:
     parser.add_argument('config')
     parser.add_argument('--shape', type=int, nargs='+', default=[512, 512], metavar=('H', 'W'), help='one or two sides')
     parser.add_argument('--depth', type=int, default=2, help='levels of modules in the table')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='key=value pairs')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='KEY=VALUE',
+        help='values to change in the config',
+    )
     args = parser.parse_args()
     shape = tuple(args.shape * 2 if len(args.shape) == 1 else args.shape)
     if len(shape) != 2:
         parser.error(f'--shape takes one or two numbers, not {args.shape}')
 
     register_all_modules()
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     with torch.device('meta'):  # shapes only
         model = MODELS.build(cfg.model).eval()
     macs = count(model, shape)

@@ -13,7 +13,7 @@ from .facts import Facts, inspect_drawn, inspect_files
 from .findings import GRAVITY, Finding, finding
 from .report import Report
 from .splits import Split, find_splits
-from .verdict import judge_sets, judge_split
+from .verdict import judge_classes, judge_sets, judge_split
 
 __all__ = ['Finding', 'Report', 'check_datasets']
 
@@ -40,7 +40,7 @@ def check_datasets(
         summary, found = judge_split(split, facts)
         summaries.append(summary)
         findings += found + _against_model(split, num_classes)
-    findings += judge_sets(splits, samples)
+    findings += judge_classes(splits, summaries) + judge_sets(splits, samples)
     findings.sort(key=lambda finding: GRAVITY.index(finding.gravity))
     classes = next((list(split.classes) for split in splits if split.classes), None)
     return Report(summaries, findings, classes, time.monotonic() - start)

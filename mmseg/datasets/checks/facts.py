@@ -62,6 +62,7 @@ class Facts:
         image, label: the files; ``label`` is None for an image without annotation.
         problems: (code, file, what is wrong) of everything that this sample alone shows.
         image_size, label_size: (height, width) as loaded; None where that failed.
+        image_kind: (channels, dtype) as loaded.
         image_hash, label_hash: of the decoded pixels, so that copies are found whatever their format.
         values, counts: the labels in the file, ascending, and their pixels.
         colours: label -> (r, g, b), of an annotation that has a palette.
@@ -72,6 +73,7 @@ class Facts:
     problems: list[tuple[str, str, str]] = field(default_factory=list)
     image_size: tuple[int, int] | None = None
     label_size: tuple[int, int] | None = None
+    image_kind: tuple[int, str] | None = None
     image_hash: bytes | None = None
     label_hash: bytes | None = None
     values: np.ndarray | None = None
@@ -136,20 +138,32 @@ def _inspect_image(facts: Facts, reading: Reading) -> None:
         )
         complaints = printed()
     _check_damage(facts, path, content, header, 'image', complaints)
-    if header.mode.startswith('I') or (header.format == 'PNG' and content[24] == 16):
-        facts.note('16-bit-image', path)
-    if header.mode == 'CMYK':
-        facts.note('cmyk-image', path)
-    if header.mode in ('RGBA', 'LA', 'PA'):
-        facts.note('alpha-image', path)
-    if header.orientation != UPRIGHT:
-        certain = header.shown_size != header.size
-        facts.note('exif-image' if certain else 'exif-unclear-image', path, f'orientation {header.orientation}')
+    _compare_with_file(facts, header, img, reading, bits=content[24] if header.format == 'PNG' else 8)
     _put_image(facts, img)
+
+
+def _compare_with_file(facts: Facts, header: Header, img: np.ndarray, reading: Reading, bits: int) -> None:
+    """Note what the config's loader makes of an unusual file: what it keeps on purpose is no finding."""
+    path, channels = facts.image, img.shape[2] if img.ndim == 3 else 1
+    if (bits == 16 or header.mode.startswith('I')) and img.dtype == np.uint8:
+        facts.note('16-bit-image', path)
+    if header.mode == 'CMYK' and channels != 4:
+        facts.note('cmyk-image', path)
+    if header.mode in ('RGBA', 'LA', 'PA') and channels in (1, 3):
+        facts.note('alpha-image', path)
+    if header.mode == 'P' and channels == 1 and reading.color_type == 'unchanged':
+        facts.note('palette-image', path)
+    if header.orientation != UPRIGHT and facts.label is not None:
+        text = f'orientation {header.orientation}'
+        if header.shown_size == header.size and not reading.color_type.endswith('ignore_orientation'):
+            facts.note('exif-unclear-image', path, text)
+        elif header.shown_size != header.size and reading.color_type in ('color', 'grayscale'):
+            facts.note('exif-image', path, text)  # by others never turned, and its size is compared as it is
 
 
 def _put_image(facts: Facts, img: np.ndarray) -> None:
     facts.image_size = img.shape[:2]
+    facts.image_kind = (img.shape[2] if img.ndim == 3 else 1, str(img.dtype))
     # Strided first, as few images get further.
     if (img[::16, ::16] == img[0, 0]).all() and (img == img[0, 0]).all():
         facts.note('blank-image', facts.image)

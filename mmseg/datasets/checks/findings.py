@@ -40,6 +40,16 @@ KINDS = {
     ),
     'cmyk-image': ('note', 'CMYK image, converted', ''),
     'alpha-image': ('note', 'image with transparency, which is dropped', ''),
+    'palette-image': (
+        'warning',
+        'palette image, of which the loader reads the indices and not the colours',
+        "LoadImageFromFile(imdecode_backend='cv2'), which looks the colours up",
+    ),
+    'image-kinds-differ': (
+        'error',
+        'images of several kinds, as the loader reads them, which make no batch',
+        "convert them to one kind, or let the loader do it: LoadImageFromFile(color_type='color')",
+    ),
     'exif-image': ('note', 'image with an EXIF turn; the annotation has the size of one side, and decides', ''),
     'exif-unclear-image': (
         'warning',

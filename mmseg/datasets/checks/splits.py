@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import mmcv.transforms
 from mmengine.dataset import BaseDataset
 
 from mmseg.registry import DATASETS
@@ -34,6 +35,11 @@ class Split:
     drawn: bool = False
     reading: Reading = field(default_factory=Reading)
     reduce_zero_label: bool = False
+
+    @property
+    def loader(self) -> str:
+        """The first of the names, without the number of a part: the dataloader that the config lines are for."""
+        return self.name.split(', ')[0].partition('[')[0]
 
     @property
     def classes(self) -> Sequence[str] | None:
@@ -94,7 +100,8 @@ def _open(name: str, given: dict | BaseDataset) -> Split:
 
 def _read_pipeline(split: Split) -> None:
     steps = getattr(getattr(split.dataset, 'pipeline', None), 'transforms', ())
-    image = next((step for step in steps if isinstance(step, LoadImageFromFile)), LoadImageFromFile())
+    loaders = (LoadImageFromFile, mmcv.transforms.LoadImageFromFile)
+    image = next((step for step in steps if isinstance(step, loaders)), LoadImageFromFile())
     label = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
     split.reading = Reading(
         image.color_type, image.imdecode_backend, image.backend_args, label.imdecode_backend, label.backend_args

@@ -47,6 +47,7 @@ def judge_split(split: Split, samples: Sequence[Facts]) -> tuple[Summary, list[F
     findings = by_kind(problems, split.name)
     summary.sizes = dict(Counter(tuple(facts.image_size) for facts in samples if facts.image_size).most_common())
     findings += _duplicates_within(split, samples)
+    findings += _image_kinds(split, samples)
     findings += _palettes(split, samples)
     if split.classes is not None:
         labelled = [facts for facts in samples if facts.values is not None]
@@ -94,8 +95,7 @@ class _Labels:
             findings.append(finding('ignored-class', name, message, fix=where))
         if not self.values:
             return findings
-        findings += self._outside() + self._masks() + self._ignored()
-        return findings + self._never_seen(findings)
+        return findings + self._outside() + self._masks() + self._ignored()
 
     # ---- labels that are no class
 
@@ -175,19 +175,47 @@ class _Labels:
             findings.append(finding('mostly-ignored', name, f'{summary.ignored / summary.pixels:.1%}'))
         return findings
 
-    def _never_seen(self, findings: Sequence[Finding]) -> list[Finding]:
-        name, n, classes = self.split.name, self.num_classes, self.split.classes
-        unseen = [index for index, count in enumerate(self.summary.class_pixels) if not count]
-        if not unseen or len(unseen) == n:
-            return []
-        training = 'train' in name
-        if self.split.reduce_zero_label and unseen == [n - 1] and 0 in self.pixels and training:
-            fix = config_lines(name, 'reduce_zero_label=False') + '  # and leave it out of LoadAnnotations'
-            message = f'label {n} does not occur, and 0 is ignored because of reduce_zero_label=True'
-            return [finding('off-by-one', name, message, fix=fix, gravity='warning')]
-        message = ', '.join(f'{index} {classes[index]!r}' for index in unseen[:LISTED])
-        message += f' and {len(unseen) - LISTED} more' if len(unseen) > LISTED else ''
-        return [finding('class-never-seen', name, message, gravity='' if training else 'note')]
+
+def judge_classes(splits: Sequence[Split], summaries: Sequence[Summary]) -> list[Finding]:
+    """Classes that no annotation has: of the parts of a joined dataset, one that any of them has is seen."""
+    groups = defaultdict(list)
+    for split, summary in zip(splits, summaries, strict=True):
+        if split.classes and summary.labels:
+            groups[split.loader, len(split.classes)].append((split, summary))
+    return [found for group in groups.values() for found in _never_seen(*zip(*group, strict=True))]
+
+
+def _never_seen(splits: Sequence[Split], summaries: Sequence[Summary]) -> list[Finding]:
+    name = splits[0].name if len(splits) == 1 else splits[0].loader
+    classes, pixels = splits[0].classes, np.sum([summary.class_pixels for summary in summaries], axis=0)
+    n, unseen = len(classes), np.flatnonzero(pixels == 0).tolist()
+    if not unseen or len(unseen) == n:
+        return []
+    training = 'train' in name
+    reduced = all(s.reduce_zero_label and 0 in summary.labels for s, summary in zip(splits, summaries, strict=True))
+    if reduced and unseen == [n - 1] and training:
+        fix = config_lines(name, 'reduce_zero_label=False') + '  # and leave it out of LoadAnnotations'
+        message = f'label {n} does not occur, and 0 is ignored because of reduce_zero_label=True'
+        return [finding('off-by-one', name, message, fix=fix, gravity='warning')]
+    message = ', '.join(f'{index} {classes[index]!r}' for index in unseen[:LISTED])
+    message += f' and {len(unseen) - LISTED} more' if len(unseen) > LISTED else ''
+    return [finding('class-never-seen', name, message, gravity='' if training else 'note')]
+
+
+# ---- kinds of images
+
+
+def _image_kinds(split: Split, samples: Sequence[Facts]) -> list[Finding]:
+    """Images that become tensors of other channels or types than most, which a loader of 'unchanged' files lets by."""
+    kinds = Counter(facts.image_kind for facts in samples if facts.image_kind)
+    if len(kinds) < 2:
+        return []
+    usual = kinds.most_common(1)[0][0]
+    message = 'most have {} channels of {}'.format(*usual)
+    files = [
+        '{}: {} channels of {}'.format(f.image, *f.image_kind) for f in samples if f.image_kind not in (None, usual)
+    ]
+    return [finding('image-kinds-differ', split.name, message, files)]
 
 
 # ---- palettes

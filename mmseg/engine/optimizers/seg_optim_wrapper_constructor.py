@@ -1,5 +1,7 @@
 """Which parameters learn at which rate and decay: by the kind of layer and by where it stands in the model."""
 
+import logging
+
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -7,6 +9,7 @@ from timm.layers import LayerScale, LayerScale2d
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from mmseg.models.utils import describe_trainable
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 # _NormBase: batch, synchronised batch and instance norm. Subclasses count too, such as timm's LayerNorm2d.
@@ -60,7 +63,7 @@ class SegOptimWrapperConstructor:
         model = model.module if is_model_wrapper(model) else model
         self._check_paths(model)
         groups = self._groups(model)
-        self._log(groups)
+        self._log(model, groups)
         optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
         return OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})
 
@@ -90,14 +93,22 @@ class SegOptimWrapperConstructor:
                         f'paramwise_cfg.{key}: the model has no parameters under {path!r}; at its top are {tops}'
                     )
 
+        if still := [path for path, mult in self.lr_mult.items() if not mult]:
+            print_log(
+                f'paramwise_cfg.lr_mult is 0 for {", ".join(still)}: running statistics still move there, and dropout '
+                f'is on; model.freeze={still} stops these as well',
+                logger='current',
+                level=logging.WARNING,
+            )
+
     @staticmethod
-    def _log(groups: list[dict]) -> None:
+    def _log(model: nn.Module, groups: list[dict]) -> None:
         lines = [
             f'  lr {g["lr"]:.3g}, weight decay {g["weight_decay"]:.3g}: '
             f'{len(g["params"])} tensors, {sum(p.numel() for p in g["params"]):,} parameters'
             for g in groups
         ]
-        print_log('\n'.join(['parameter groups:', *lines]), logger='current')
+        print_log('\n'.join([f'parameter groups ({describe_trainable(model)}):', *lines]), logger='current')
 
 
 def _lies_under(name: str, path: str) -> bool:

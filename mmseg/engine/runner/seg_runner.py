@@ -34,11 +34,13 @@ from mmseg.registry import RUNNERS
 from mmseg.version import __version__
 
 from .. import samplers
+from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
 from .log_processor import LogProcessor
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
+from .names import check_names, check_names_in_model
 from .own_types import can_seek, each_image_once, own_loop, seekable
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
@@ -72,7 +74,15 @@ class SegRunner(Runner):
         """Build from a config, whose ``default_scope`` is 'mmseg' unless it says otherwise."""
         if cfg.get('default_scope') is None:
             cfg['default_scope'] = 'mmseg'
+        check_names(cfg)
         return super().from_cfg(cfg)
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """As mmengine's; before a run begins, what was built for it must agree."""
+        if fn_name == 'before_run':
+            check_agreement(self)
+            check_names_in_model(self)
+        super().call_hook(fn_name, **kwargs)
 
     # Processes and batch
 
@@ -303,35 +313,19 @@ class SegRunner(Runner):
         else:  # its files are no concern of this run
             for fact in ('kept_ckpts', 'last_ckpt', 'saved_iter'):
                 self.message_hub.pop_info(fact, None)
-        if resume_optimizer and resume_param_scheduler:
-            self._resume_optimizer(checkpoint, filename)
-        elif resume_optimizer:
+        if resume_optimizer:
             self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+            if resume_param_scheduler:
+                if self.param_schedulers is not None:
+                    self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+                resume_optimizer_and_schedules(self, checkpoint, filename)
+            else:
+                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
         self.logger.info(f'resumed from {filename} after {self.iter} iterations')
         if changes := changed_circumstances(meta.get('circumstances', {}), self._circumstances()):
             self.logger.warning(
                 f'{filename} was written under other circumstances ({changes}): the global order of samples stays, but '
                 'this run is no longer bit-identical to the one that wrote it'
-            )
-
-    def _resume_optimizer(self, checkpoint: dict, filename: str) -> None:
-        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-        if self.param_schedulers is not None:
-            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-        changes = resume_optimizer_and_schedules(
-            self.optim_wrapper,
-            self.param_schedulers or [],
-            checkpoint['optimizer'],
-            checkpoint['param_schedulers'],
-            self.train_loop,
-            filename,
-        )
-        if changes:
-            rates = ', '.join(f'{name} {values[0]:.4g}' for name, values in self.optim_wrapper.get_lr().items())
-            self.logger.warning(
-                f'the config has changed since {filename} ({changes}): it is the config that goes on, from iteration '
-                f'{self.iter} with {rates}'
             )
 
     @cached_property

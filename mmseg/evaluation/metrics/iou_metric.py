@@ -1,25 +1,21 @@
 """Intersection over union and its relatives, from one confusion matrix over all images."""
 
-import io
 import logging
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size, is_main_process
+from mmengine.dist import all_reduce, get_rank, get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from torch import Tensor
 
 from mmseg.registry import METRICS
+
+from .figures import confusion_matrix, divide, mean, per_class_figures, percent, render_table, scalar_names
+from .prediction_files import PredictionFiles
 
 # The columns of the per-class table that each name of ``iou_metrics`` stands for.
 COLUMNS = {
@@ -27,31 +23,7 @@ COLUMNS = {
     'mDice': ('Dice', 'Acc'),
     'mFscore': ('Fscore', 'Precision', 'Recall'),
 }
-
-
-def confusion_matrix(label: Tensor, pred: Tensor, num_classes: int, ignore_index: int) -> Tensor:
-    """Count pixels by what they are (rows) and what they were taken for (columns).
-
-    Args:
-        label: true class indices, of any shape.
-        pred: predicted class indices, of the same shape.
-        num_classes: number of classes C; an index outside 0..C-1 raises a ValueError.
-        ignore_index: the label of pixels that do not count, whatever their prediction.
-
-    Returns:
-        C x C, int64, on the prediction's device.
-    """
-    label = label.to(pred.device)
-    known = label != ignore_index
-    label, pred = label[known].long(), pred[known].long()
-    for name, classes in (('annotation', label), ('prediction', pred)):
-        if not classes.numel():
-            break
-        low, high = (int(bound) for bound in classes.aminmax())
-        if low < 0 or high >= num_classes:
-            raise ValueError(f'class {low if low < 0 else high} in the {name}')
-    counts = torch.bincount(label * num_classes + pred, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes)
+LISTED = 10  # classes that a warning names
 
 
 @METRICS.register_module()
@@ -66,22 +38,26 @@ class IoUMetric(BaseMetric):
 
     Percentages, rounded to two decimals, under the keys ``aAcc`` (all pixels), ``mIoU`` and ``mAcc``
     (mean over classes), ``mDice`` and ``mAcc``, ``mFscore``, ``mPrecision`` and ``mRecall``. A class
-    for which a figure is 0/0, such as the IoU of one that neither annotation nor prediction has, is
-    left out of that mean.
+    that neither annotation nor prediction has is left out of the means, and one that is not annotated
+    out of those of accuracy and recall. One that is annotated and never predicted counts as 0 everywhere.
+
+    The first evaluation warns of classes that no pixel is annotated with.
 
     Args:
         ignore_index: the label of pixels that do not count.
         iou_metrics: names among 'mIoU', 'mDice' and 'mFscore'.
-        nan_to_num: count a class left out by the above with this number (a fraction, so 0 or 1)
-            instead.
+        nan_to_num: count a class left out by the above with this fraction, 0 to 1, instead.
         beta: weight of recall against precision in the F-score.
         collect_device: part of every mmengine metric; of no effect, as no results are collected.
-        output_dir: folder for the predictions, one PNG an image under the name of the image. Where
-            the dataset dropped label 0 (``reduce_zero_label``), classes are written back as 1, 2, ...
+        output_dir: folder for the predictions, one PNG an image under the name of the image, with the
+            labels of the dataset's own files where it states them (``label_ids`` in its ``metainfo``), and
+            otherwise class indices; where it drops label 0 (``reduce_zero_label``), these start from 1.
         format_only: write those files, measure nothing.
         keep_folders: how many folders above the image stay in the name of its PNG; 1 turns
             ``val/bern/0001.jpg`` into ``bern/0001.png``.
         prefix: put before each key, as ``prefix/mIoU``.
+        per_class: add every class's figures to the metrics, as ``IoU.car``; blanks, slashes and other signs in a
+            class name become '_' (``IoU.traffic_light``).
     """
 
     default_prefix = ''
@@ -97,6 +73,7 @@ class IoUMetric(BaseMetric):
         format_only: bool = False,
         prefix: str | None = None,
         keep_folders: int = 0,
+        per_class: bool = False,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         iou_metrics = [iou_metrics] if isinstance(iou_metrics, str) else list(iou_metrics)
@@ -107,20 +84,22 @@ class IoUMetric(BaseMetric):
             raise ValueError('format_only=True writes predictions to files: say where with output_dir=...')
         if beta <= 0:
             raise ValueError(f'beta must be above 0, got {beta}')
+        if nan_to_num is not None and not 0 <= nan_to_num <= 1:
+            raise ValueError(f'nan_to_num is a fraction from 0 to 1, got {nan_to_num}')
         self.ignore_index = ignore_index
         self.iou_metrics = iou_metrics
         self.nan_to_num = nan_to_num
         self.beta = beta
-        self.output_dir = None if output_dir is None else Path(output_dir)
+        self.files = None if output_dir is None else PredictionFiles(output_dir, keep_folders)
         self.format_only = format_only
-        self.keep_folders = keep_folders
+        self.per_class = per_class
+        self._warned = False
         self._reset()
 
     def _reset(self) -> None:
         self._matrix: Tensor | None = None
         self._last: Tensor | None = None
         self._images = 0
-        self._written: dict[str, str] = {}
 
     @property
     def classes(self) -> Sequence[str]:
@@ -134,11 +113,19 @@ class IoUMetric(BaseMetric):
         return classes
 
     @property
+    def columns(self) -> list[str]:
+        """The figures that the table has for each class."""
+        # A dict keeps the order and drops what two metrics share (Acc).
+        return list(dict.fromkeys(column for name in self.iou_metrics for column in COLUMNS[name]))
+
+    @property
     def metric_names(self) -> list[str]:
         """The keys of what :meth:`evaluate` will return, known before it does."""
         if self.format_only:
             return []
-        names = ['aAcc', *dict.fromkeys(f'm{column}' for name in self.iou_metrics for column in COLUMNS[name])]
+        names = ['aAcc', *(f'm{column}' for column in self.columns)]
+        if self.per_class:
+            names += [f'{column}.{name}' for column in self.columns for name in scalar_names(self.classes)]
         return [f'{self.prefix}/{name}' if self.prefix else name for name in names]
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -151,9 +138,9 @@ class IoUMetric(BaseMetric):
         """
         for sample in data_samples:
             sample = sample if isinstance(sample, dict) else sample.to_dict()
-            pred = _map(sample['pred_sem_seg'])
-            if self.output_dir is not None:
-                self._write(pred, sample)
+            pred = label_map_of(sample['pred_sem_seg'])
+            if self.files is not None:
+                self.files.write(pred, sample, (self.dataset_meta or {}).get('label_ids'))
             if self.format_only:
                 continue
             if 'gt_sem_seg' not in sample:
@@ -161,7 +148,7 @@ class IoUMetric(BaseMetric):
                     f'{_name(sample)}: no annotation to compare with; load it in the test pipeline '
                     "(dict(type='LoadAnnotations')) or set format_only=True"
                 )
-            self._count(_map(sample['gt_sem_seg']), pred, sample)
+            self._count(label_map_of(sample['gt_sem_seg']), pred, sample)
 
     def _count(self, label: Tensor, pred: Tensor, sample: dict) -> None:
         if label.shape != pred.shape:
@@ -192,10 +179,10 @@ class IoUMetric(BaseMetric):
         Returns:
             The same metrics in every process, with the prefix in their names.
         """
-        if self.output_dir is not None:
-            self._check_written()
+        if self.files is not None:
+            self.files.check()
         if self.format_only:
-            print_log(f'Predictions are in {self.output_dir}', logger='current')
+            print_log(f'Predictions are in {self.files.folder}', logger='current')
             self._reset()
             return {}
         classes = len(self.classes)
@@ -233,88 +220,41 @@ class IoUMetric(BaseMetric):
         figures = per_class_figures(matrix, self.beta)
         if self.nan_to_num is not None:
             figures = {name: np.nan_to_num(values, nan=self.nan_to_num) for name, values in figures.items()}
-        # A dict keeps the order and drops what two metrics share (Acc).
-        columns = list(dict.fromkeys(column for name in self.iou_metrics for column in COLUMNS[name]))
-        means = {column: _mean(figures[column]) for column in columns}
-        metrics = {'aAcc': _percent(_divide(np.trace(matrix), matrix.sum()))}
-        metrics.update({f'm{column}': _percent(means[column]) for column in columns})
+        columns = self.columns
+        means = {column: mean(figures[column]) for column in columns}
+        metrics = {'aAcc': percent(divide(np.trace(matrix), matrix.sum()))}
+        metrics.update({f'm{column}': percent(means[column]) for column in columns})
+        if self.per_class:
+            names = scalar_names(self.classes)
+            metrics.update({f'{c}.{name}': percent(figures[c][i]) for c in columns for i, name in enumerate(names)})
         if is_main_process():
             rows = [(name, [figures[c][i] for c in columns]) for i, name in enumerate(self.classes)]
             table = render_table(['Class', *columns], [*rows, ('mean', list(means.values()))])
             print_log(f'Per class, in percent:\n{table}', logger='current')
+            self._warn_of_absent_classes(matrix)
         return metrics
 
-    def _write(self, pred: Tensor, sample: dict) -> None:
-        if not sample.get('img_path'):
-            raise ValueError('output_dir names predictions by their images: keep img_path in PackSegInputs(meta_keys)')
-        image = Path(sample['img_path'])
-        folders = image.parts[:-1][-self.keep_folders :] if self.keep_folders else ()
-        name = str(Path(*folders, f'{image.stem}.png'))
-        self._claim(name, str(image))
-        classes = pred.cpu().numpy().astype(np.uint16) + bool(sample.get('reduce_zero_label'))
-        if classes.max() < 256:
-            classes = classes.astype(np.uint8)
-        file = self.output_dir / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(cv2.imencode('.png', classes)[1].tobytes())
-
-    def _claim(self, name: str, image: str) -> None:
-        if self._written.setdefault(name, image) != image:
-            raise ValueError(
-                f'{self._written[name]} and {image} would both be written to {self.output_dir / name}: '
-                f'set keep_folders={self.keep_folders + 1} in IoUMetric'
-            )
-
-    def _check_written(self) -> None:
-        """Another process may have written an image of the same name."""
-        for written in all_gather_object(self._written):
-            for name, image in written.items():
-                self._claim(name, image)
+    def _warn_of_absent_classes(self, matrix: np.ndarray) -> None:
+        """Say once which classes no pixel is annotated with, as nothing else would show that labels are misread."""
+        absent = [name for name, count in zip(self.classes, matrix.sum(axis=1), strict=True) if not count]
+        if not absent or self._warned:
+            return
+        self._warned = True
+        listed = ', '.join(map(repr, absent[:LISTED])) + (
+            f' and {len(absent) - LISTED} more' if len(absent) > LISTED else ''
+        )
+        print_log(
+            f'{len(absent)} of {len(self.classes)} classes have no annotated pixel in any of these images: {listed}. '
+            'They may well be absent, or their labels are read as something else (masks of 0 and 255, labels off by '
+            'one, names in another order). What the files hold, and the config lines that mend it: '
+            'python tools/misc/check_dataset.py CONFIG',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
-def per_class_figures(matrix: np.ndarray, beta: float = 1) -> dict[str, np.ndarray]:
-    """Figures per class, as fractions, from a C x C confusion matrix (rows = annotation); NaN for 0/0."""
-    hit = np.diag(matrix)
-    labelled, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
-    precision, recall = _divide(hit, predicted), _divide(hit, labelled)
-    return {
-        'IoU': _divide(hit, labelled + predicted - hit),
-        'Acc': recall,
-        'Dice': _divide(2 * hit, labelled + predicted),
-        'Fscore': _divide((1 + beta**2) * precision * recall, beta**2 * precision + recall),
-        'Precision': precision,
-        'Recall': recall,
-    }
-
-
-def render_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> str:
-    """Names and fractions as a plain-text table of percentages (Markdown's form, so it pastes into docs)."""
-    table = Table(box=box.MARKDOWN)
-    for i, title in enumerate(header):
-        table.add_column(title, justify='right' if i else 'left', no_wrap=True)
-    for name, values in rows:
-        table.add_row(Text(name), *(f'{_percent(value):.2f}' for value in values))
-    # Wide enough for any table: a log file does not wrap.
-    console = Console(file=io.StringIO(), width=1000, color_system=None, force_terminal=False)
-    console.print(table)
-    return '\n'.join(line.strip() for line in console.file.getvalue().splitlines() if line.strip())
-
-
-def _divide(numerator, denominator) -> np.ndarray:
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return np.true_divide(numerator, denominator)
-
-
-def _mean(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else math.nan
-
-
-def _percent(fraction: float) -> float:
-    return round(100 * float(fraction), 2)
-
-
-def _map(field: dict) -> Tensor:
+def label_map_of(field: dict) -> Tensor:
+    """H x W class indices of a ``pred_sem_seg`` or ``gt_sem_seg``."""
     data = torch.as_tensor(field['data'])
     return data[0] if data.dim() == 3 else data
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from mmseg.checkpoints import load_checkpoint_file, load_model_weights
 from mmseg.registry import MODELS
 
 from ..layers import adaptive_avg_pool2d, interpolate_bilinear
+from ..utils import freeze_parts, stages_to_freeze
 
 
 class Variant(NamedTuple):
@@ -255,7 +257,8 @@ class LRFormer(BaseModule):
             place of the variant's. Without a variant, ``embed_dims`` and ``depths`` are required.
         in_channels: channels of the image.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
-        out_indices: the stages whose maps are returned.
+        out_indices: the stages whose maps are returned; those behind the last of them are not built.
+        frozen_stages: how many of the first stages do not learn; 0 freezes the stem alone, -1 nothing.
         with_cp: gradient checkpointing: less memory, one more forward pass in training.
         q_conv, extra_act, use_ls: keys of the published configs, accepted at these values only.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads ImageNet weights and raises when
@@ -281,6 +284,7 @@ class LRFormer(BaseModule):
         in_channels: int = 3,
         drop_path_rate: float = 0.0,
         out_indices: tuple[int, ...] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
         with_cp: bool = False,
         q_conv: bool = False,
         extra_act: bool = False,
@@ -310,7 +314,8 @@ class LRFormer(BaseModule):
 
         drop_path = iter(torch.linspace(0, drop_path_rate, sum(sizes.depths), device='cpu').tolist())
         self.stages = nn.ModuleList()
-        for i, (dim, depth) in enumerate(zip(sizes.embed_dims, sizes.depths, strict=True)):
+        for i in range(max(self.out_indices) + 1):
+            dim, depth = sizes.embed_dims[i], sizes.depths[i]
             blocks = [
                 Block(
                     dim,
@@ -325,15 +330,29 @@ class LRFormer(BaseModule):
             ]
             embed = Stem(in_channels, dim) if i == 0 else Downsample(sizes.embed_dims[i - 1], dim)
             self.stages.append(Stage(embed, blocks, dim, with_cp))
+        stages = [f'stages.{i}' for i in range(len(self.stages))]
+        self.frozen = stages_to_freeze(frozen_stages, 'stages.0.embed', stages)
+        freeze_parts(self, self.frozen)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if min(x.shape[-2:]) < 32:
             raise ValueError(f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest')
         maps = []
-        for stage in self.stages[: max(self.out_indices) + 1]:
+        for stage in self.stages:
             x = stage(x)
             maps.append(x)
         return tuple(maps[i] for i in self.out_indices)
+
+    def keep_maps(self, count: int) -> None:
+        """From now on returns the first ``count`` maps only, without the stages that those do not need."""
+        self.out_indices, self.out_channels = self.out_indices[:count], self.out_channels[:count]
+        del self.stages[max(self.out_indices) + 1 :]
+        self.frozen = self.frozen[: len(self.stages) + 1]
+
+    def train(self, mode: bool = True) -> 'LRFormer':
+        super().train(mode)
+        freeze_parts(self, self.frozen)
+        return self
 
     def init_weights(self) -> None:
         """Loads the ImageNet weights that ``init_cfg`` names; the constructor has drawn all others."""
@@ -346,15 +365,22 @@ class LRFormer(BaseModule):
         load_model_weights(self, weights, source=source, may_go_unused=r'head\.|norm')
         self._is_init = True
 
-    @staticmethod
-    def convert_published(state_dict: dict, prefix: str) -> None:
-        """Renames the published entries of the backbone at ``prefix`` to ours, in place."""
+    def convert_published(self, state_dict: dict, prefix: str) -> None:
+        """Renames the published entries of the backbone at ``prefix`` to ours, in place; leaves out those of stages
+        that are not built."""
         rooms = {'patch_embed': 'embed', 'd_convs': 'pyramid', 'block': 'blocks'}
         for name in [name for name in state_dict if name.startswith(prefix)]:
             if found := re.match(r'(patch_embed|d_convs|block)([1-4])\.(.+)', name[len(prefix) :]):
                 room, stage, rest = found.groups()
                 rest = re.sub(r'^conv1\.', 'convs.', rest)  # the stem's convolutions
                 state_dict[f'{prefix}stages.{int(stage) - 1}.{rooms[room]}.{rest}'] = state_dict.pop(name)
+        unbuilt = tuple(f'{prefix}stages.{i}.' for i in range(len(self.stages), 4))
+        if excess := [name for name in state_dict if unbuilt and name.startswith(unbuilt)]:
+            for name in excess:
+                del state_dict[name]
+            print_log(
+                f'{len(excess)} entries of stages after the first {len(self.stages)} were not needed', logger='current'
+            )
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         self.convert_published(state_dict, prefix)
@@ -370,7 +396,8 @@ class LRFormer(BaseModule):
         theirs, ours = widths(state_dict), widths(self.state_dict(prefix=prefix))
         if not theirs or theirs == ours:
             return None
-        named = next((key for key, variant in VARIANTS.items() if variant.embed_dims == theirs), None)
+        count = len(theirs)  # stages that are not built are not compared
+        named = next((key for key, variant in VARIANTS.items() if variant.embed_dims[:count] == theirs), None)
         file = f"variant '{named}'" if named else 'no known variant'
         fix = f"; write variant='{named}' in the config, or take another file" if named else ''
         model = f"variant '{self.variant}'" if self.variant else 'no named variant'

@@ -11,17 +11,21 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from ..losses import accuracy
+from ..losses.accuracy import BINARY_THRESHOLD
 from ..utils import resize
+from .binary import check_losses, check_scores
 
 
 class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
-    """Scores every pixel of a map: list of B x C_i x H_i x W_i -> B x classes x H x W.
+    """Scores every pixel of a map: list of B x C_i x H_i x W_i -> B x out_channels x H x W.
 
     Args:
         in_channels: channels of the maps that ``in_index`` selects; EncoderDecoder fills it in from
             the backbone where a config leaves it out.
         channels: width of the head, which the classifier takes.
-        num_classes: classes, ignored pixels not counted.
+        num_classes: classes, 2 or more; the background counts, ignored pixels do not.
+        out_channels: scores a pixel: one a class, or 1 for two classes told apart by a sigmoid.
+        threshold: with one score, class 1 is where its sigmoid is above this; 0.3 where left out.
         dropout_ratio: dropout before the classifier.
         conv_cfg, norm_cfg, act_cfg: layers of the head, as for mmcv's ConvModule.
         in_index: the backbone's maps to take, one index or several; ``IN_INDEX`` where left out.
@@ -40,6 +44,8 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         channels: int,
         *,
         num_classes: int,
+        out_channels: int | None = None,
+        threshold: float | None = None,
         dropout_ratio: float = 0.1,
         conv_cfg: dict | None = None,
         norm_cfg: dict | None = None,
@@ -66,12 +72,13 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
             )
         if several and len(in_channels) != len(in_index):
             raise ValueError(f'{name}: in_channels={in_channels} gives not one number for each of in_index={in_index}')
-        if num_classes < 1:
-            raise ValueError(f'{name}: num_classes={num_classes} must be at least 1')
+        out_channels = num_classes if out_channels is None else out_channels
+        check_scores(name, num_classes, out_channels, threshold, ignore_index)
 
         self.in_channels = sum(in_channels) if input_transform == 'resize_concat' else in_channels
         self.channels = channels
-        self.num_classes = self.out_channels = num_classes
+        self.num_classes, self.out_channels = num_classes, out_channels
+        self.threshold = BINARY_THRESHOLD if out_channels == 1 and threshold is None else threshold
         self.conv_cfg, self.norm_cfg, self.act_cfg = conv_cfg, norm_cfg, act_cfg
         self.in_index = in_index
         self.input_transform = input_transform
@@ -80,9 +87,11 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
 
         losses = [loss_decode] if isinstance(loss_decode, dict) else list(loss_decode)
         losses = nn.ModuleList(MODELS.build(loss) for loss in losses)
+        if out_channels == 1:
+            check_losses(name, losses, ignore_index)
         self.loss_decode = losses[0] if isinstance(loss_decode, dict) else losses
         self.dropout = nn.Dropout2d(dropout_ratio)
-        self.conv_seg = nn.Conv2d(channels, num_classes, 1)
+        self.conv_seg = nn.Conv2d(channels, out_channels, 1)
         nn.init.normal_(self.conv_seg.weight, std=0.01)
         nn.init.zeros_(self.conv_seg.bias)
 
@@ -93,14 +102,14 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
 
     @abstractmethod
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """The backbone's maps -> scores, B x classes x H x W."""
+        """The backbone's maps -> scores, B x out_channels x H x W."""
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[SegDataSample], train_cfg: dict) -> dict:
         """The backbone's maps and the annotations -> the losses by name."""
         return self.loss_by_feat(self.forward(inputs), batch_data_samples)
 
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
-        """The backbone's maps -> scores at the network's input size, B x classes x H x W."""
+        """The backbone's maps -> scores at the network's input size, B x out_channels x H x W."""
         meta = batch_img_metas[0]
         size = meta.get('pad_shape') or meta['img_shape']
         return resize(self.forward(inputs), size=size[:2], align_corners=self.align_corners)
@@ -112,7 +121,8 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         for loss in self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]:
             value = loss(seg_logits, label, ignore_index=self.ignore_index)
             losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
-        losses['acc_seg'] = accuracy(seg_logits, label, ignore_index=self.ignore_index)
+        threshold = {} if self.threshold is None else dict(binary_threshold=self.threshold)
+        losses['acc_seg'] = accuracy(seg_logits, label, ignore_index=self.ignore_index, **threshold)
         return losses
 
     def cls_seg(self, x: Tensor) -> Tensor:

@@ -87,7 +87,10 @@ class Mask2FormerHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         _reject(unknown)
-        _check_sizes(in_channels, in_index, num_classes, num_queries, num_levels, feat_channels, num_heads)
+        _check_sizes(in_channels, in_index, num_classes, num_levels, feat_channels, num_heads)
+        _check_counts(
+            num_queries=num_queries, num_encoder_layers=num_encoder_layers, num_decoder_layers=num_decoder_layers
+        )
         self.in_index = tuple(in_index)
         self.num_classes = self.out_channels = num_classes
         self.num_levels = num_levels
@@ -129,8 +132,8 @@ class Mask2FormerHead(BaseModule):
             x.flatten(2).transpose(1, 2) + level for x, level in zip(maps, self.level_embed.weight, strict=True)
         ]
         shapes = [x.shape[-2:] for x in maps]
-        pos = [sine_positional_encoding(*shape, maps[0].shape[1], maps[0].device) for shape in shapes]
         query_pos = self.query_embed.weight
+        pos = [sine_positional_encoding(*s, maps[0].shape[1], maps[0].device).to(query_pos.dtype) for s in shapes]
         x = self.query_feat.weight.expand(len(mask_features), -1, -1)
 
         prediction = self.predict_segments(x, mask_features)
@@ -160,7 +163,9 @@ class Mask2FormerHead(BaseModule):
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """The backbone's maps -> scores at the network's input size, B x classes x H x W.
 
-        Holds all queries' masks and all classes' scores at that size; EncoderDecoder's prediction does not.
+        A score is the sum over queries of class probability times mask probability: 0 or more, and, as several queries
+        may find the same class, not bound to add up to 1. Holds all queries' masks and all classes' scores at that
+        size; EncoderDecoder's prediction does not.
         """
         meta = batch_img_metas[0]
         size = (meta.get('pad_shape') or meta['img_shape'])[:2]
@@ -176,7 +181,7 @@ def attended_cells(mask_logits: Tensor, shape: Sequence[int]) -> Tensor:
     return covered | ~covered.any(dim=-1, keepdim=True)
 
 
-def _check_sizes(in_channels, in_index, num_classes, num_queries, num_levels, feat_channels, num_heads) -> None:
+def _check_sizes(in_channels, in_index, num_classes, num_levels, feat_channels, num_heads) -> None:
     if len(in_channels) != len(in_index):
         raise ValueError(
             f'Mask2FormerHead: in_channels={list(in_channels)} gives not one number for each of in_index={in_index}'
@@ -186,14 +191,22 @@ def _check_sizes(in_channels, in_index, num_classes, num_queries, num_levels, fe
             f'Mask2FormerHead: num_levels={num_levels} of the {len(in_index)} maps of in_index={in_index}; '
             f'make it 1 to {len(in_index)}'
         )
-    for name, value in (('num_classes', num_classes), ('num_queries', num_queries)):
-        if value < 1:
-            raise ValueError(f'Mask2FormerHead: {name}={value} must be at least 1')
+    if num_classes < 2:
+        raise ValueError(
+            f'Mask2FormerHead: num_classes={num_classes} leaves nothing to tell apart, as the background is a class '
+            'too; two classes are written as num_classes=2'
+        )
     if feat_channels % 32 or feat_channels % num_heads:
         raise ValueError(
             f'Mask2FormerHead: feat_channels={feat_channels} must be a multiple of 32 (the groups of its norms) and of '
             f'num_heads={num_heads}'
         )
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f'Mask2FormerHead: {name}={value} must be at least 1')
 
 
 def _reject(unknown: dict) -> None:
@@ -203,6 +216,7 @@ def _reject(unknown: dict) -> None:
         'num_transformer_feat_level': 'num_levels',
         'channels': 'feat_channels',
         'out_channels': 'feat_channels',
+        'threshold': 'num_classes=2, as queries name their class and have no single score,',
         'loss_cls': "loss_decode=dict(type='Mask2FormerLoss', class_weight=2.0, no_object_weight=0.1)",
         'loss_mask': "loss_decode=dict(type='Mask2FormerLoss', mask_weight=5.0)",
         'loss_dice': "loss_decode=dict(type='Mask2FormerLoss', dice_weight=5.0)",

@@ -1,9 +1,12 @@
 """The share of pixels that are right, for the training log."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+BINARY_THRESHOLD = 0.3  # as mmsegmentation has it
 
 
 @torch.no_grad()
@@ -13,15 +16,17 @@ def accuracy(
     topk: int | Sequence[int] = 1,
     thresh: float | None = None,
     ignore_index: int | None = None,
+    binary_threshold: float = BINARY_THRESHOLD,
 ) -> Tensor | list[Tensor]:
     """Percentage of elements whose class is among the ``k`` best scores.
 
     Args:
-        pred: scores, B x C x ...
+        pred: scores, B x C x ...; a single one (C = 1) is the logit of class 1 against class 0.
         target: class indices, B x ...
         topk: one ``k``, or several.
         thresh: a score must be above it to count as right.
         ignore_index: the label of elements that do not count. With none left, none is wrong: 100.
+        binary_threshold: a single score stands for class 1 where its sigmoid is above this.
 
     Returns:
         A tensor of one element; a list of them where ``topk`` has several.
@@ -29,6 +34,9 @@ def accuracy(
     ks = (topk,) if isinstance(topk, int) else tuple(topk)
     if pred.dim() != target.dim() + 1 or pred.shape[:1] + pred.shape[2:] != target.shape:
         raise ValueError(f'scores {tuple(pred.shape)} do not go with labels {tuple(target.shape)}')
+    if pred.shape[1] == 1:
+        threshold = torch.full_like(pred, math.log(binary_threshold / (1 - binary_threshold)))
+        pred = torch.cat([threshold, pred], dim=1)
     if not 1 <= max(ks) <= pred.shape[1]:
         raise ValueError(f'topk must lie in 1 to {pred.shape[1]}, the number of classes; got {topk}')
 

@@ -61,14 +61,19 @@ def binary_cross_entropy(
 
     Arguments as in :func:`cross_entropy`, except that losses are B x C x H x W, averaged over pixels
     and classes, and that ``class_weight`` multiplies the loss where the class is present. With a
-    single score (C = 1) labels are 0 and 1, and 1 is the class.
+    single score (C = 1) labels are 0 and 1, and 1 is the class; ``class_weight`` may then have two numbers,
+    one for pixels of each label.
     """
     classes = pred.shape[1]
     ignored = (label == ignore_index).unsqueeze(1)
     known = label.unsqueeze(1).masked_fill(ignored, 0)
-    target = known.to(pred.dtype) if classes == 1 else torch.zeros_like(pred).scatter_(1, known, 1.0)
+    present = pred.new_zeros(len(pred), max(classes, 2), *pred.shape[2:]).scatter_(1, known, 1.0)
+    target = present[:, -classes:]
     if class_weight is not None:
         class_weight = class_weight.view(-1, *[1] * (pred.dim() - 2))
+        if len(class_weight) > classes:
+            weight_of_label = (present * class_weight).sum(dim=1)
+            weight, class_weight = weight_of_label if weight is None else weight_of_label * weight, None
     loss = F.binary_cross_entropy_with_logits(pred, target, pos_weight=class_weight, reduction='none')
     loss = loss.masked_fill(ignored, 0)
     if reduction == 'mean' and avg_factor is None and avg_non_ignore:
@@ -88,7 +93,8 @@ class CrossEntropyLoss(nn.Module):
         use_sigmoid: each class on its own (sigmoid) instead of one class of all (softmax).
         use_mask: kept for configs that spell it out; only False is possible.
         reduction: 'none', 'mean' or 'sum'.
-        class_weight: one number a class, or a file that holds them (see :func:`get_class_weight`).
+        class_weight: one number a class, or a file that holds them (see :func:`get_class_weight`); two for a
+            single score with sigmoid, one for each label.
         loss_weight: factor on the result.
         loss_name: the name in the log; what starts with 'loss' takes part in the backward pass.
         avg_non_ignore: leave ignored pixels out of the average.
@@ -161,10 +167,10 @@ class CrossEntropyLoss(nn.Module):
     def _class_weight_for(self, cls_score: Tensor) -> Tensor | None:
         if self.class_weight is None:
             return None
-        if len(self.class_weight) != cls_score.shape[1]:
-            raise ValueError(
-                f'class_weight has {len(self.class_weight)} numbers for {cls_score.shape[1]} classes; give one each'
-            )
+        binary = self.use_sigmoid and cls_score.shape[1] == 1
+        if len(self.class_weight) not in ((1, 2) if binary else (cls_score.shape[1],)):
+            classes = 2 if binary else cls_score.shape[1]
+            raise ValueError(f'class_weight has {len(self.class_weight)} numbers for {classes} classes; give one each')
         return cls_score.new_tensor(self.class_weight)
 
     @property

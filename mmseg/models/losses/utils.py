@@ -3,10 +3,11 @@
 import functools
 from collections.abc import Callable, Sequence
 
-import mmengine
 import numpy as np
 import torch
 from torch import Tensor
+
+from mmseg.utils.text_file import read_data
 
 REDUCTIONS = ('none', 'mean', 'sum')
 
@@ -14,8 +15,7 @@ REDUCTIONS = ('none', 'mean', 'sum')
 def get_class_weight(class_weight: Sequence[float] | str | None) -> list[float] | None:
     """One weight a class, given as numbers or as a file of them: ``.npy``, ``.json`` or ``.yaml``."""
     if isinstance(class_weight, str):
-        load = np.load if class_weight.endswith('.npy') else mmengine.load
-        class_weight = load(class_weight)
+        class_weight = np.load(class_weight) if class_weight.endswith('.npy') else read_data(class_weight)
     return None if class_weight is None else [float(weight) for weight in class_weight]
 
 

@@ -7,6 +7,8 @@ running maximum. The same kernels see the same numbers, which makes the labels i
 
 Masks of queries go through a sigmoid between the two resizes and are then summed over queries, so there
 no class stands alone; :class:`MaskScores` works on a few rows of all of them at a time.
+
+A single score for two classes is less than its labels are: :class:`BinaryScores` holds it whole.
 """
 
 from collections.abc import Sequence
@@ -64,8 +66,8 @@ class ImageScores:
 
     @staticmethod
     def _prepare(scores: Tensor) -> Tensor:
-        # Contiguous, since PyTorch resizes other layouts with other kernels; float32 after mixed precision.
-        return scores.float().contiguous()
+        # Contiguous, since PyTorch resizes other layouts with other kernels.
+        return _single(scores).contiguous()
 
     def at_image_size(self, classes: Tensor | slice = slice(None)) -> Tensor:
         """Scores of the chosen classes, c x H x W at the image's size."""
@@ -75,6 +77,10 @@ class ImageScores:
         if self.flip_dims:
             scores = scores.flip(self.flip_dims)
         return self._resize(scores, self.image_size)
+
+    def decide(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of all classes at the image's size -> those to hand out, and the labels, H x W int64."""
+        return scores, scores.argmax(dim=0)
 
     @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
@@ -133,6 +139,23 @@ class ImageScores:
         return resize(scores[None], size=size, align_corners=self.align_corners)[0]
 
 
+class BinaryScores(ImageScores):
+    """One logit for two classes; class 1 is where its sigmoid is above ``threshold``."""
+
+    def __init__(self, *args, threshold: float, **options) -> None:
+        super().__init__(*args, **options)
+        self.threshold = threshold
+
+    def decide(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, 1 x H x W -> the probability of class 1, 1 x H x W, and the labels, H x W int64."""
+        probability = scores.sigmoid()
+        return probability, (probability[0] > self.threshold).long()
+
+    @torch.no_grad()
+    def labels(self, chunk: int = CHUNK) -> Tensor:
+        return self.decide(self.at_image_size())[1]
+
+
 class MaskScores(ImageScores):
     """The scores of one image from Q queries: class probability times mask, summed over the queries.
 
@@ -149,7 +172,7 @@ class MaskScores(ImageScores):
     def _prepare(scores: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Class probabilities, classes x Q, and mask logits."""
         class_logits, mask_logits = scores
-        return class_logits.float().softmax(dim=-1)[:, :-1].T.contiguous(), mask_logits.float().contiguous()
+        return _single(class_logits).softmax(dim=-1)[:, :-1].T.contiguous(), _single(mask_logits).contiguous()
 
     @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
@@ -231,6 +254,11 @@ class _Rows:
             return x
         upper, lower, share = (part.to(x.device) for part in (self.upper, self.lower, self.share))
         return x[:, upper] * (1 - share) + x[:, lower] * share
+
+
+def _single(scores: Tensor) -> Tensor:
+    """In single precision, after networks in half precision; double stays."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 def _combine(probabilities: Tensor, masks: Tensor) -> Tensor:

@@ -258,6 +258,68 @@ def test_exif_turn_that_the_annotation_decides(root):
     assert found(check(root)) == {'exif-image': 1}  # as shown
 
 
+def change_images(root, change):
+    for path in root.glob('images/*/*'):
+        change(Image.open(path)).save(path.with_suffix('.png'))
+        if path.suffix != '.png':
+            path.unlink()
+
+
+def loading(root, **loader):
+    datasets = config(root)
+    for dataset in datasets.values():
+        dataset['pipeline'] = [dict(type='LoadImageFromFile', **loader), dict(type='LoadAnnotations')]
+    return datasets
+
+
+@pytest.mark.parametrize('mode', ['RGBA', 'LA', 'I;16'])
+def test_what_the_loader_keeps_on_purpose_is_no_finding(root, mode):
+    """Transparency as a fourth channel, or all 16 bits."""
+    if mode == 'I;16':
+        change_images(root, lambda i: Image.fromarray(np.asarray(i.convert('L')).astype(np.uint16) * 200))
+    else:
+        change_images(root, lambda i: i.convert(mode))
+    code = '16-bit-image' if mode == 'I;16' else 'alpha-image'
+    assert set(found(check(root))) == {code}
+    assert check_datasets(loading(root, color_type='unchanged')).findings == []
+    datasets = loading(root, color_type='unchanged')
+    for dataset in datasets.values():
+        dataset['pipeline'][0]['type'] = 'mmcv.LoadImageFromFile'
+    assert check_datasets(datasets).findings == []
+
+
+def test_images_that_only_an_unchanged_loader_tells_apart(root):
+    rgba = Image.open(image(root, 3)).convert('RGBA')
+    rgba.save(image(root, 3))
+    assert found(check(root)) == {'alpha-image': 1}
+    report = check_datasets(loading(root, color_type='unchanged'))
+    (finding,) = report.findings
+    assert (finding.code, finding.gravity) == (
+        'image-kinds-differ',
+        'error',
+    ) and 'most have 3 channels' in finding.message
+    assert finding.files == [f'{image(root, 3)}: 4 channels of uint8']
+
+
+def test_palette_image_read_as_indices(root):
+    change_images(root, lambda i: i.quantize(16))
+    assert check(root).findings == []
+    report = check_datasets(loading(root, color_type='unchanged', imdecode_backend='pillow'))
+    assert set(found(report)) == {'palette-image'}
+    assert check_datasets(loading(root, color_type='unchanged')).findings == []
+
+
+def test_exif_turn_that_the_loader_ignores_on_purpose(root):
+    save_exif(image(root, 2), 6)
+    assert check_datasets(loading(root, color_type='unchanged')).findings == []
+    relabel(label(root, 2), lambda a: np.rot90(a, -1).copy())
+    assert found(check_datasets(loading(root, color_type='unchanged'))) == {'size-mismatch': 1}
+    relabel(label(root, 2), lambda a: np.rot90(a).copy())
+    save_exif(image(root, 2), 3)
+    assert found(check_datasets(loading(root, color_type='unchanged'))) == {'exif-unclear-image': 1}
+    assert check_datasets(loading(root, color_type='color_ignore_orientation')).findings == []
+
+
 def test_several_faults_at_once_each_under_its_name(root):
     for name in ('truncated JPEG', 'label out of range', 'training image in val'):
         FAULTS[name][1](root)
@@ -308,6 +370,21 @@ def test_wrappers_and_repeated_datasets(root):
     report = check_datasets(datasets)
     assert report.findings == []
     assert [(s.name, s.images) for s in report.summaries] == [('train', 12), ('val, test', 5)]
+
+
+def test_joined_folders_of_different_conventions(root):
+    """Each part by its own rules; a class that one of them lacks is not missed."""
+    whole, part = config(root)['train'], config(root)['val']
+    relabel_all(root, lambda a: np.where(a == 6, 255, a).astype(np.uint8))
+    for path in (root / 'annotations/val').glob('*.png'):
+        relabel(path, lambda a: (a % 7 * 30 + 1).astype(np.uint8))
+    part['metainfo'] = dict(classes=CLASSES, label_map={i * 30 + 1: i for i in range(1, 6)} | {1: 6})
+    joined = dict(type='ConcatDataset', datasets=[whole, dict(type='RepeatDataset', times=2, dataset=part)])
+    report = check_datasets({'train': joined})
+    assert report.findings == [], report.findings
+    assert [(s.name, s.images) for s in report.summaries] == [('train[0]', 12), ('train[1]', 5)]
+    report = check_datasets({'train': dict(joined, datasets=[whole, whole])})
+    assert [(f.code, f.split) for f in report.findings] == [('class-never-seen', 'train[0], train[1]')]
 
 
 def test_drawn_scenes():

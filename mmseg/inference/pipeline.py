@@ -1,0 +1,157 @@
+"""The test pipeline of a config, for images that come one by one instead of from the test set."""
+
+from collections.abc import Callable
+from typing import Any
+
+import mmcv.transforms
+import numpy as np
+from mmcv.transforms import TestTimeAug
+
+from mmseg.datasets import BaseSegDataset
+from mmseg.datasets.transforms import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
+from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.utils.image_file import UnreadableFileError
+
+from .images import Image, describe, file_or_array
+from .scope import default_scope
+
+FILE_LOADERS = (LoadImageFromFile, mmcv.transforms.LoadImageFromFile)
+ANNOTATION_LOADERS = (LoadAnnotations, mmcv.transforms.LoadAnnotations)
+
+Step = dict | Callable
+
+
+class ImagePipeline:
+    """From an image to what a model's ``test_step`` takes, exactly as the config's test set does it.
+
+    All steps are the test set's own, with their arguments, wherever they are nested, but for those that load
+    annotations. An array takes the place of what the config's loader reads from a file. A dataset that brings its
+    images itself has no loader; files are then read by a plain ``LoadImageFromFile``.
+
+    Args:
+        cfg: a whole config, with ``test_dataloader`` (or mmsegmentation's ``test_pipeline``).
+
+    Raises:
+        ValueError: the config has no test pipeline, or several that differ.
+    """
+
+    def __init__(self, cfg: dict) -> None:
+        with default_scope(cfg):
+            dataset, steps = _test_set(cfg)
+            loaders: list[Step] = []
+            _rewrite(steps, lambda kind, step: _note(loaders, step) if issubclass(kind, FILE_LOADERS) else step)
+            if not loaders and not issubclass(dataset, BaseSegDataset):
+                loaders = [dict(type=LoadImageFromFile)]
+                steps = [*loaders, *steps]
+            self.loader = of_arrays = None
+            if loaders:
+                self.loader = _build(loaders[0])
+                taker = LoadImageFromNDArray(to_float32=self.loader.to_float32)
+                of_arrays = _rewrite(steps, lambda kind, step: taker if issubclass(kind, FILE_LOADERS) else step)
+            self._of_files = [_build(step) for step in steps]
+            self._of_arrays = [_build(step) for step in of_arrays or []]
+
+    def __call__(self, image: Image) -> dict:
+        """``inputs`` and ``data_samples`` of one image.
+
+        Raises:
+            TypeError, ValueError, OSError: it is no image that can be read (:func:`.images.file_or_array`).
+        """
+        return self.with_picture(image)[0]
+
+    def with_picture(self, image: Image) -> tuple[dict, np.ndarray | None]:
+        """The same, and the image as it was loaded; None where the loader is not one of the pipeline's own steps."""
+        source = file_or_array(image, self.loader or LoadImageFromFile())
+        if isinstance(source, str):
+            results, steps = dict(img_path=source), self._of_files
+        elif self.loader is None:
+            raise TypeError(
+                f'{describe(image)}: the pipeline loads images by a step of its own, so give a file; for others, '
+                'derive that step from LoadImageFromFile'
+            )
+        else:
+            results, steps = dict(img=source, img_path=None), self._of_arrays
+        results['seg_fields'], picture = [], None
+        for step in steps:
+            results = step(results)
+            if results is None:
+                raise UnreadableFileError(f'image {source!r} cannot be read: {type(step).__name__} leaves it out')
+            if isinstance(step, (*FILE_LOADERS, LoadImageFromNDArray)):
+                picture = results['img']
+        return results, picture
+
+
+def _test_set(cfg: dict) -> tuple[type, list[Step]]:
+    """The class of the test set, inside all wrappers, and its pipeline without annotations."""
+    sets = list(_innermost(cfg['test_dataloader']['dataset'])) if cfg.get('test_dataloader') else []
+    pipelines = [_without_annotations(dataset['pipeline']) for dataset in sets if dataset.get('pipeline')]
+    if not pipelines and cfg.get('test_pipeline'):
+        return BaseSegDataset, _without_annotations(cfg['test_pipeline'])
+    if not pipelines:
+        raise ValueError('the config has no test pipeline: state test_dataloader.dataset.pipeline')
+    if any(pipeline != pipelines[0] for pipeline in pipelines):
+        raise ValueError('the test sets of the config have different pipelines; state the one to use for single images')
+    return _class_of(sets[0], DATASETS), pipelines[0]
+
+
+def _innermost(dataset: dict):
+    for key in ('dataset', 'datasets'):
+        if dataset.get(key):
+            inner = dataset[key]
+            for part in [inner] if isinstance(inner, dict) else inner:
+                yield from _innermost(part)
+            return
+    yield dataset
+
+
+def _class_of(part: Step, registry) -> type:
+    """What a config's ``type`` means in the current scope, however it is written: a name, a scoped name or a class."""
+    kind = part.get('type') if isinstance(part, dict) else type(part)
+    if isinstance(kind, str):
+        with registry.switch_scope_and_registry(None) as scoped:
+            kind = scoped.get(kind)
+    return kind if isinstance(kind, type) else object
+
+
+def _without_annotations(steps: list) -> list[Step]:
+    return _rewrite(steps, lambda kind, step: None if issubclass(kind, ANNOTATION_LOADERS) else step)
+
+
+def _build(step: Step) -> Callable:
+    return TRANSFORMS.build(step) if isinstance(step, dict) else step
+
+
+def _note(found: list, step: Step) -> Step:
+    found.append(step)
+    return step
+
+
+def _rewrite(steps: list, change: Callable[[type, Step], Step | None]) -> list:
+    """Steps after ``change(class, step)`` of each, also of those inside others; None leaves a step out."""
+    return [new for new in (_rewrite_step(step, change) for step in steps) if new is not None]
+
+
+def _rewrite_step(step: Any, change) -> Any:
+    if isinstance(step, (list, tuple)):
+        return _rewrite(step, change)
+    kind = _class_of(step, TRANSFORMS)
+    step = change(kind, step)
+    if not isinstance(step, dict):
+        return step
+    inside = {key: value for key, value in step.items() if key != 'type' and _holds_steps(value)}
+    new = {key: _rewrite_inside(value, change) for key, value in inside.items()}
+    if issubclass(kind, TestTimeAug):  # it combines one choice from each list
+        new = {key: [choices for choices in value if choices] for key, value in new.items()}
+    if inside and not any(map(_holds_steps, new.values())):
+        return None  # nothing is left to do
+    return {**step, **new}
+
+
+def _rewrite_inside(value: Any, change) -> Any:
+    return _rewrite(value, change) if isinstance(value, (list, tuple)) else _rewrite_step(value, change)
+
+
+def _holds_steps(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_steps, value))
+    return callable(value) or (isinstance(value, dict) and 'type' in value)
