@@ -55,10 +55,15 @@ def reason_of_mismatch(
 
 def _other_classes(name: str, weights: dict[str, Tensor], own: dict) -> str:
     beside = 1 if '.cls_embed.' in name else 0  # "no object" has a row too
+    theirs, ours = len(weights[name]) - beside, own[name][0] - beside
+    keep = 'ignore_mismatched_sizes=True to keep the rest and train a new classifier'
+    if theirs == 1:
+        return (
+            f'the file has one score for two classes, the model {ours}: set decode_head.num_classes=2, out_channels=1 '
+            f'and loss_decode.use_sigmoid=True, or {keep}'
+        )
     return (
-        f'the file has {len(weights[name]) - beside} classes, the model {own[name][0] - beside}: set '
-        'decode_head.num_classes to that of the file, or '
-        'ignore_mismatched_sizes=True to keep the rest and train a new classifier'
+        f'the file has {theirs} classes, the model {ours}: set decode_head.num_classes to that of the file, or {keep}'
     )
 
 

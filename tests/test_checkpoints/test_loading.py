@@ -230,6 +230,15 @@ class TestClassifier:
         with pytest.raises(ValueError, match='has 7 classes, the model 3: set decode_head.num_classes'):
             load_model_weights(segmentor(3), segmentor(7).state_dict(), source='f.pth')
 
+    def test_of_one_score_is_told_apart_from_one_class(self):
+        one = dict(num_classes=2, out_channels=1, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+        head = dict(type='LRHead', channels=16, **one)
+        model = MODELS.build(dict(type='EncoderDecoder', backbone=SIZES, decode_head=head))
+        with pytest.raises(
+            ValueError, match='one score for two classes, the model 3: set .*num_classes=2, out_channels=1'
+        ):
+            load_model_weights(segmentor(3), model.state_dict(), source='f.pth')
+
     def test_is_left_out_on_request(self):
         model, weights = segmentor(3), segmentor(7).state_dict()
         before = model.decode_head.conv_seg.weight.clone()

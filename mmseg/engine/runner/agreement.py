@@ -127,10 +127,11 @@ def _classes_of_heads(named: list[tuple[str, Dataset]], heads: list) -> Iterator
 def _class_weights(heads: list) -> Iterator[str]:
     for key, head in heads:
         scores = getattr(head, 'out_channels', getattr(head, 'num_classes', None))
+        counts = {scores, getattr(head, 'num_classes', scores)}  # one score may tell two classes apart
         for name, loss in _losses(head):
             weights = getattr(loss, 'class_weight', None)
             listed = isinstance(weights, (list, tuple)) or getattr(weights, 'ndim', 0) == 1
-            if listed and isinstance(scores, int) and len(weights) != scores:
+            if listed and isinstance(scores, int) and len(weights) not in counts:
                 place = f'{key}.{name}.class_weight'
                 yield f'class_weight: {place} has {len(weights)} numbers, {key} has {scores} scores: one for each'
 

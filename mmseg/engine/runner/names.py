@@ -47,7 +47,7 @@ SECTIONS = {
     'val_dataloader': LOADER_KEYS - {'global_batch_size'},
     'test_dataloader': LOADER_KEYS - {'global_batch_size'},
 }
-METAINFO = ('classes', 'palette', 'label_map')
+METAINFO = ('classes', 'palette', 'label_map', 'label_ids')
 # Of mmengine's constructor, which takes any key.
 PARAMWISE = {
     *('custom_keys', 'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult'),
