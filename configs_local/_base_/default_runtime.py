@@ -23,5 +23,6 @@ tensorboard = False
 
 load_from = None  # weights to start from
 ignore_mismatched_sizes = False  # True: load_from may have another number of classes (fine-tuning)
+adapt_input_channels = False  # True: load_from may be for 3 channels while the model takes another number
 resume = False
 batch_per_gpu = None  # images that one process takes at a time; None: its whole share of the global batch

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.visualization import LocalVisBackend
 from torch import nn
 
-from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, load_model_weights
+from mmseg.checkpoints import complete_dataset_meta, dataset_meta_of, load_checkpoint_file, load_model_weights
 from mmseg.datasets.transforms import LoadImageFromFile
 from mmseg.engine.launch import load_config
 from mmseg.inference import Segmentor
@@ -54,7 +54,7 @@ def init_model(
         content = load_checkpoint_file(checkpoint)
         load_model_weights(model, content['state_dict'], source=str(checkpoint))
         meta = dataset_meta_of(content)
-    model.dataset_meta = meta or _dataset_meta(cfg)
+    model.dataset_meta = complete_dataset_meta(meta, lambda: _dataset_meta(cfg))
     model.cfg = cfg
     return model.to(device if torch.cuda.is_available() or not str(device).startswith('cuda') else 'cpu').eval()
 

@@ -147,6 +147,8 @@ def test_all_of_them_are_said_at_once():
         {**TWO_CLASSES, 'model.decode_head.num_classes': 2, 'model.decode_head.loss_decode.class_weight': [1, 2]},
         {**TWO_CLASSES, 'model.decode_head.num_classes': 2, 'model.decode_head.out_channels': 1,
          'model.decode_head.loss_decode': dict(use_sigmoid=True, class_weight=[3.0])},
+        {**TWO_CLASSES, 'model.decode_head.num_classes': 2, 'model.decode_head.out_channels': 1,
+         'model.decode_head.loss_decode': dict(use_sigmoid=True, class_weight=[1.0, 3.0])},
         {'train_dataloader.dataset.reduce_zero_label': True},
         {'train_dataloader.dataset.metainfo': dict(label_map={12: -1, 13: 0})},
         {'train_pipeline.3.ignore_index': 9, 'train_pipeline.3.cat_max_ratio': 1.0},  # the crop heeds no labels

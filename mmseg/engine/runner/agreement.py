@@ -124,9 +124,10 @@ def _classes_of_heads(named: list[tuple[str, Dataset]], heads: list) -> Iterator
 def _class_weights(heads: list) -> Iterator[str]:
     for key, head in heads:
         scores = getattr(head, 'out_channels', None) or getattr(head, 'num_classes', None)
+        counts = {scores, getattr(head, 'num_classes', scores)}  # one score may tell two classes apart
         for name, loss in _losses(head):
             weights = getattr(loss, 'class_weight', None)
-            if isinstance(weights, (list, tuple, Tensor)) and isinstance(scores, int) and len(weights) != scores:
+            if isinstance(weights, (list, tuple, Tensor)) and isinstance(scores, int) and len(weights) not in counts:
                 yield (
                     f'class_weight: {key}.{name}.class_weight has {len(weights)} numbers, and {key} scores {scores} '
                     'classes: one for each'

@@ -18,7 +18,8 @@ from .distributed import init_process_group
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'auto_scale_lr', 'batch_per_gpu', 'compile', 'custom_hooks', 'custom_imports'),
+    *('activation_checkpointing', 'adapt_input_channels', 'auto_scale_lr', 'batch_per_gpu', 'compile'),
+    *('custom_hooks', 'custom_imports'),
     *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
     *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
     *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
@@ -45,7 +46,7 @@ SECTIONS = {
     'val_dataloader': LOADER_KEYS - {'global_batch_size'},
     'test_dataloader': LOADER_KEYS - {'global_batch_size'},
 }
-METAINFO = ('classes', 'palette', 'label_map')
+METAINFO = ('classes', 'palette', 'label_map', 'label_ids')
 # Of mmengine's constructor, which takes any key.
 PARAMWISE = {
     *('custom_keys', 'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult'),

@@ -58,7 +58,7 @@ class SegRunner(Runner):
     - ``data_root`` at the config's top level goes to every dataset that states none.
     - In validation and test no image is counted twice.
     - Weights load strictly; ``ignore_mismatched_sizes=True`` at the top level leaves out a classifier of another
-      class count.
+      class count, ``adapt_input_channels=True`` fits a 3-channel stem to another number of channels.
     - Checkpoints hold tensors and plain data only, and replace an older file only when complete.
     - ``tensorboard=True`` at the top level writes TensorBoard files beside the other logs.
     - A resumed run repeats the uninterrupted one bit for bit, or the log says what it differs in. A job that its
@@ -252,15 +252,14 @@ class SegRunner(Runner):
             FileNotFoundError: there is no such file.
             ValueError: it is no checkpoint, or does not fit the model; the message says what differs.
         """
-        return self._load_weights(filename, map_location, self.cfg.get('ignore_mismatched_sizes', False))
+        options = {key: self.cfg.get(key, False) for key in ('ignore_mismatched_sizes', 'adapt_input_channels')}
+        return self._load_weights(filename, map_location, **options)
 
-    def _load_weights(self, filename: str, map_location: str | torch.device, ignore_mismatched_sizes: bool) -> dict:
+    def _load_weights(self, filename: str, map_location: str | torch.device, **options: bool) -> dict:
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_model_weights(
-            model, checkpoint['state_dict'], source=filename, ignore_mismatched_sizes=ignore_mismatched_sizes
-        )
+        load_model_weights(model, checkpoint['state_dict'], source=filename, **options)
         self._has_loaded = True
         return checkpoint
 
@@ -276,7 +275,7 @@ class SegRunner(Runner):
         Raises:
             ValueError: the file holds weights but no training state.
         """
-        checkpoint = self._load_weights(filename, map_location, ignore_mismatched_sizes=False)
+        checkpoint = self._load_weights(filename, map_location)
         needed = [
             'meta',
             'message_hub',

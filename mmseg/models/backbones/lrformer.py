@@ -13,16 +13,14 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmseg.checkpoints import load_checkpoint_file, load_model_weights
 from mmseg.registry import MODELS
 
 from ..layers import adaptive_avg_pool2d, interpolate_bilinear
-from ..utils import freeze_parts, stages_to_freeze
+from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
 
 class Variant(NamedTuple):
@@ -246,7 +244,7 @@ class Stage(nn.Module):
 
 
 @MODELS.register_module()
-class LRFormer(BaseModule):
+class LRFormer(PretrainedModule):
     """The LRFormer backbone: B x 3 x H x W -> one map a stage, at strides 4, 8, 16 and 32.
 
     H and W may be anything from 32 up; a map's side is ceil(side / stride).
@@ -262,7 +260,8 @@ class LRFormer(BaseModule):
         with_cp: gradient checkpointing: less memory, one more forward pass in training.
         q_conv, extra_act, use_ls: keys of the published configs, accepted at these values only.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads ImageNet weights and raises when
-            anything but their classification entries does not fit.
+            anything but their classification entries does not fit; ``adapt_input_channels=True`` in it for
+            another ``in_channels`` than their 3.
 
     Attributes:
         out_channels: channels of the maps returned.
@@ -271,6 +270,8 @@ class LRFormer(BaseModule):
     Raises:
         TypeError: for an unknown key, with the key to use where there is one.
     """
+
+    MAY_GO_UNUSED = r'head\.|norm'  # of an image classification network
 
     def __init__(
         self,
@@ -353,17 +354,6 @@ class LRFormer(BaseModule):
         super().train(mode)
         freeze_parts(self, self.frozen)
         return self
-
-    def init_weights(self) -> None:
-        """Loads the ImageNet weights that ``init_cfg`` names; the constructor has drawn all others."""
-        if not self.init_cfg or self.init_cfg.get('type') != 'Pretrained':
-            super().init_weights()
-            return
-        source = self.init_cfg['checkpoint']
-        weights = load_checkpoint_file(source)['state_dict']
-        weights = {name.removeprefix('backbone.'): value for name, value in weights.items()}
-        load_model_weights(self, weights, source=source, may_go_unused=r'head\.|norm')
-        self._is_init = True
 
     def convert_published(self, state_dict: dict, prefix: str) -> None:
         """Renames the published entries of the backbone at ``prefix`` to ours, in place; leaves out those of stages

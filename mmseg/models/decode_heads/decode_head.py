@@ -4,19 +4,18 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..losses import accuracy
+from ..losses import accuracy, share_of
 from ..losses.accuracy import BINARY_THRESHOLD
-from ..utils import resize
+from ..utils import PretrainedModule, resize
 from .binary import check_losses, check_scores
 
 
-class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
+class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
     """Scores every pixel of a map: list of B x C_i x H_i x W_i -> B x out_channels x H x W.
 
     Args:
@@ -116,9 +115,16 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict:
         label = stack_labels(batch_data_samples)
-        seg_logits = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners)
+        parts = list(self.loss_decode) if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         losses = {}
-        for loss in self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]:
+        if all(getattr(loss, 'resizes', False) for loss in parts):
+            for loss in parts:
+                value, right = loss.of_coarse(seg_logits, label, self.ignore_index, self.align_corners)
+                losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
+            losses['acc_seg'] = share_of(right, label != self.ignore_index)
+            return losses
+        seg_logits = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners)
+        for loss in parts:
             value = loss(seg_logits, label, ignore_index=self.ignore_index)
             losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
         threshold = {} if self.threshold is None else dict(binary_threshold=self.threshold)

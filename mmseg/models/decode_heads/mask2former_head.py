@@ -7,14 +7,13 @@ Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Seg
 from collections.abc import Iterator, Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from ..layers import FFN, MultiheadAttention, sine_positional_encoding
-from ..utils import resize
+from ..utils import PretrainedModule, resize
 from .decode_head import stack_labels, with_in_channels
 from .pixel_decoder import PixelDecoder
 
@@ -36,7 +35,7 @@ class DecoderLayer(nn.Module):
 
 
 @MODELS.register_module()
-class Mask2FormerHead(BaseModule):
+class Mask2FormerHead(PretrainedModule):
     """Mask classification: Q queries, each with scores over the classes and "no object", and with a mask.
 
     All defaults are the published ones: a config needs ``type`` and ``num_classes``.

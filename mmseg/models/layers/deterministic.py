@@ -49,7 +49,22 @@ def pool_by_matmul(x: Tensor, output_size: Sequence[int]) -> Tensor:
 
 def resize_by_matmul(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
     """Bilinear resizing, without antialiasing as PyTorch's default, as two matrix products."""
-    return _separable(x, size, aligned_bilinear_matrix if align_corners else bilinear_matrix)
+    return _separable(x, size, _bilinear(align_corners))
+
+
+def resize_matrix(
+    inputs: int,
+    outputs: int,
+    align_corners: bool = False,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device = torch.device('cpu'),  # noqa: B008 (read only)
+) -> Tensor:
+    """The matrix, outputs x inputs, that :func:`resize_by_matmul` multiplies an axis with; read only."""
+    return _cached(_bilinear(align_corners), inputs, outputs, dtype, device)
+
+
+def _bilinear(align_corners: bool) -> Callable[[int, int], Tensor]:
+    return aligned_bilinear_matrix if align_corners else bilinear_matrix
 
 
 def pooling_matrix(inputs: int, outputs: int) -> Tensor:

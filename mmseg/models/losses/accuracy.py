@@ -46,12 +46,14 @@ def accuracy(
     if thresh is not None:
         correct &= best.values > thresh
     counted = torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
-    correct &= counted.unsqueeze(1)
-
-    eps = torch.finfo(torch.float32).eps
-    total = counted.sum().reshape(1) + eps
-    shares = [100 * (correct[:, :k].sum().reshape(1) + eps) / total for k in ks]
+    shares = [share_of(correct[:, :k].any(dim=1), counted) for k in ks]
     return shares[0] if isinstance(topk, int) else shares
+
+
+def share_of(correct: Tensor, counted: Tensor) -> Tensor:
+    """Percentage of the elements that count which are correct, of two masks; with none that count, none is wrong."""
+    eps = torch.finfo(torch.float32).eps
+    return 100 * ((correct & counted).sum().reshape(1) + eps) / (counted.sum().reshape(1) + eps)
 
 
 class Accuracy(nn.Module):

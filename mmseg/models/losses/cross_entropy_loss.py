@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
+from .resized_cross_entropy import resized_cross_entropy
 from .utils import REDUCTIONS, get_class_weight, weight_reduce_loss
 
 
@@ -38,13 +39,17 @@ def cross_entropy(
     """
     loss = F.cross_entropy(pred, label, weight=class_weight, reduction='none', ignore_index=ignore_index)
     if reduction == 'mean' and avg_factor is None:
-        ignored = label == ignore_index
-        if class_weight is None:
-            avg_factor = label.numel() - ignored.sum() if avg_non_ignore else label.numel()
-        else:
-            pixel_weight = class_weight[label.masked_fill(ignored, 0)]
-            avg_factor = pixel_weight.masked_fill(ignored, 0 if avg_non_ignore else 1).sum()
+        avg_factor = _pixels(label, class_weight, ignore_index, avg_non_ignore)
     return weight_reduce_loss(loss, weight, reduction, avg_factor)
+
+
+def _pixels(label: Tensor, class_weight: Tensor | None, ignore_index: int, avg_non_ignore: bool) -> int | Tensor:
+    """How many pixels count in the average of :func:`cross_entropy`, each as much as its class weight."""
+    ignored = label == ignore_index
+    if class_weight is None:
+        return label.numel() - ignored.sum() if avg_non_ignore else label.numel()
+    pixel_weight = class_weight[label.masked_fill(ignored, 0)]
+    return pixel_weight.masked_fill(ignored, 0 if avg_non_ignore else 1).sum()
 
 
 def binary_cross_entropy(
@@ -163,6 +168,29 @@ class CrossEntropyLoss(nn.Module):
             ignore_index=ignore_index,
             avg_non_ignore=self.avg_non_ignore,
         )
+
+    @property
+    def resizes(self) -> bool:
+        """Whether :meth:`of_coarse` can compute this loss."""
+        return not self.use_sigmoid and self.reduction != 'none'
+
+    def of_coarse(
+        self, cls_score: Tensor, label: Tensor, ignore_index: int = 255, align_corners: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`forward` of scores B x C x h x w resized to the labels, which are never there as a whole.
+
+        Returns:
+            The loss, and where no class has a higher score than the label, B x H x W bool.
+        """
+        if cls_score.dtype in (torch.float16, torch.bfloat16):
+            cls_score = cls_score.float()
+        class_weight = self._class_weight_for(cls_score)
+        ignored = label == ignore_index
+        known = label.masked_fill(ignored, 0)
+        weight = cls_score.new_ones(label.shape) if class_weight is None else class_weight[known]
+        total, right = resized_cross_entropy(cls_score, known, weight.masked_fill(ignored, 0), align_corners)
+        pixels = _pixels(label, class_weight, ignore_index, self.avg_non_ignore) if self.reduction == 'mean' else None
+        return self.loss_weight * weight_reduce_loss(total, None, self.reduction, pixels), right
 
     def _class_weight_for(self, cls_score: Tensor) -> Tensor | None:
         if self.class_weight is None:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..utils import describe_trainable, freeze_parts
+from ..utils import PretrainedModule, describe_trainable, freeze_parts
 from .scores import BinaryScores, ImageScores, MaskScores, Window
 
 
 @MODELS.register_module()
-class EncoderDecoder(BaseModel):
+class EncoderDecoder(PretrainedModule, BaseModel):
     """A backbone with a decode head on it.
 
     ``model(inputs, data_samples, mode)`` takes B x channels x H x W and returns, by mode, 'loss': the
