@@ -32,6 +32,7 @@ from mmseg.checkpoints import (
 )
 from mmseg.registry import RUNNERS
 from mmseg.version import __version__
+from mmseg.zoo import checkpoint_file
 
 from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
@@ -253,7 +254,7 @@ class SegRunner(Runner):
             ValueError: it is no checkpoint, or does not fit the model; the message says what differs.
         """
         options = {key: self.cfg.get(key, False) for key in ('ignore_mismatched_sizes', 'adapt_input_channels')}
-        return self._load_weights(filename, map_location, **options)
+        return self._load_weights(checkpoint_file(filename), map_location, **options)
 
     def _load_weights(self, filename: str, map_location: str | torch.device, **options: bool) -> dict:
         checkpoint = load_checkpoint_file(filename, map_location)
