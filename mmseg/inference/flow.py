@@ -2,6 +2,7 @@
 
 import itertools
 import queue
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+import cv2
 
 from .folder import ResultFolder
 from .result import Result
@@ -18,8 +19,9 @@ from .segmentor import Prepared, Segmentor
 from .sources import Entry, describe_source, frames
 
 # What one bad image may raise; anything else ends the run.
-BAD_IMAGE = (OSError, ValueError, TypeError)
-TOO_LARGE = (torch.OutOfMemoryError, MemoryError)
+BAD_IMAGE = (OSError, ValueError, TypeError, MemoryError, cv2.error)
+BAD_FOR_NETWORK = (OSError, ValueError, MemoryError, cv2.error, RuntimeError)
+LACK_OF_MEMORY = re.compile(r'out of memory|allocate', re.IGNORECASE)
 
 
 @dataclass
@@ -83,8 +85,10 @@ class Flow:
         try:
             for group in self._groups():
                 for job, outcome in self._segment(group):
-                    pool = in_order if job.entry.is_video else writing
-                    self._written.append(pool.submit(self._write, job, outcome))
+                    written = writing.submit(self._write, job, outcome)
+                    if job.entry.is_video:
+                        written = in_order.submit(self._write_video, job, outcome, written)
+                    self._written.append(written)
                 yield from self._finished(wait_above=2 * self.workers + self.batch_size)
             yield from self._finished(wait_above=0)
         finally:
@@ -122,9 +126,11 @@ class Flow:
         return False
 
     def _image(self, entry: Entry) -> Job:
-        record = self.folder.is_done(entry)
-        self.skipped += record is not None
-        return Job(entry, entry.name, entry.source, shape=tuple(record['shape']) if record else None)
+        job = Job(entry, entry.name, entry.source)
+        if self.folder.is_done(entry):
+            self.skipped += 1
+            job.shape = tuple(self.folder.done[entry.name][1])
+        return job
 
     def _video(self, entry: Entry) -> Iterator[Job]:
         if self.folder.is_done(entry):
@@ -182,7 +188,9 @@ class Flow:
             results = list(
                 self.segmentor.segment(batch, [job.name for job in group], [job.entry.file for job in group])
             )
-        except (*BAD_IMAGE, *TOO_LARGE) as error:
+        except BAD_FOR_NETWORK as error:
+            if type(error) is RuntimeError and not LACK_OF_MEMORY.search(str(error)):
+                raise
             if len(group) == 1:
                 yield group[0], error
                 return
@@ -200,12 +208,20 @@ class Flow:
     def _write(self, job: Job, outcome: Result | Exception | None) -> dict:
         stamp = job.entry.stamp if job.frame is None else None
         if isinstance(outcome, Exception):
-            reason = str(outcome) or type(outcome).__name__
+            reason = (str(outcome).splitlines() or [type(outcome).__name__])[0]
             return dict(name=job.name, stamp=stamp, error=f'{describe_source(job.entry.source)}: {reason}')
         if outcome is None:
-            return self.folder.finish_video(job.entry, job.frames)
-        video = job.entry if job.entry.is_video else None
-        return self.folder.write(outcome, job.shape, stamp, video)
+            return {}  # the end of a video
+        if job.entry.is_video and self.folder.draws_videos:
+            job.image = outcome.drawn(self.folder.opacity)
+        return self.folder.write(outcome, job.shape, stamp, skip_overlay=job.entry.is_video)
+
+    def _write_video(self, job: Job, outcome: Result | Exception | None, written: Future) -> dict:
+        """Frames are drawn by several threads, but come into the video in order."""
+        record = written.result()
+        if isinstance(outcome, Result) and self.folder.draws_videos:
+            self.folder.write_frame(job.image, job.entry)
+        return record if outcome is not None else self.folder.finish_video(job.entry, job.frames)
 
     def _finished(self, wait_above: int) -> Iterator[dict]:
         while self._written and (len(self._written) > wait_above or self._written[0].done()):

@@ -2,14 +2,13 @@
 
     OUT/overlay/NAME.jpg, OUT/labels/NAME.png, ...   one file for each image and kind
     OUT/areas.csv, OUT/coco.json                     one file for all, written at the end
-    OUT/.predict/settings.json, journal-RANK.jsonl   what was asked for, and a line for each image that is done
+    OUT/.predict/settings.json, journal-RUN-RANK     what was asked for, and a line for each image that is done
 
 A file appears when it is whole, and a line after the image's files. So a run that was killed at any moment can be
 resumed, by any number of processes: the files at the end are those of a run that was not disturbed.
 """
 
 import csv
-import glob
 import io
 import json
 import os
@@ -19,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from mmseg.utils.atomic_file import atomic_write, remove_unfinished
 
@@ -46,14 +46,16 @@ class ResultFolder:
     """
 
     def __init__(self, path: str, kinds: Sequence[str], settings: dict, opacity: float = 0.5, rank: int = 0) -> None:
-        if unknown := [kind for kind in kinds if kind not in KINDS] or not kinds:
+        unknown = [kind for kind in kinds if kind not in KINDS]
+        if unknown or not kinds:
             raise ValueError(f'results can be saved as {", ".join(KINDS)}, not {unknown}')
         self.path, self.kinds, self.settings, self.rank = Path(path), list(kinds), settings, rank
+        self.opacity = opacity
         self.sinks: list[Sink] = [
             FILES[kind](opacity) if kind == Overlay.folder else FILES[kind]() for kind in kinds if kind in FILES
         ]
         self.state = self.path / STATE
-        self.done: dict[str, dict] = {}
+        self.done: dict[str, tuple[int, list | None]] = {}  # name -> hash of the stamp, shape of the network's input
         self._journal: io.TextIOBase | None = None
         self._video: tuple[Path, cv2.VideoWriter] | None = None
 
@@ -65,6 +67,10 @@ class ResultFolder:
     @property
     def needs_scores(self) -> bool:
         return any(sink.needs_scores for sink in self.sinks)
+
+    @property
+    def draws_videos(self) -> bool:
+        return Overlay.folder in self.kinds
 
     # ---- before and after
 
@@ -79,7 +85,7 @@ class ResultFolder:
         for folder in FILES if not self.state.is_dir() else ():
             if (self.path / folder).is_dir() and any((self.path / folder).iterdir()):
                 raise FileExistsError(
-                    f'{self.path / folder} holds files that predict did not write; give another --out'
+                    f'{self.path / folder} holds files that predict did not write; give another folder'
                 )
         if resume and settings.is_file():
             before = json.loads(settings.read_text())
@@ -93,32 +99,30 @@ class ResultFolder:
         elif self.state.is_dir():
             shutil.rmtree(self.state)
         self.state.mkdir(parents=True, exist_ok=True)
-        for folder in [self.path, *(Path(place) for place, _, _ in os.walk(self.path))]:
+        for folder in [*(place for kind in FILES for place, _, _ in os.walk(self.path / kind)), self.path, self.state]:
             remove_unfinished(str(folder))
         for video in self.state.glob('video-*'):
             video.unlink()
         _write(settings, json.dumps(self.settings, indent=1).encode())
+        self._journal_of(self._last_run() + 1, rank=0).touch()
 
     def open(self, resume: bool) -> None:
         """Read what is done, and begin to note what this process does; after :meth:`prepare` of the first."""
-        if resume:
-            for record in self._records():
-                self.done[record['name']] = {key: record.get(key) for key in ('stamp', 'shape', 'error')}
-        path = self.state / f'journal-{self.rank}.jsonl'
-        if path.is_file():  # a line that was being written when the process was killed
-            content = path.read_bytes()
-            os.truncate(path, content.rfind(b'\n') + 1)
-        self._journal = open(path, 'a', encoding='utf-8')  # noqa: SIM115 (closed by close)
+        for _, _, record in self._records() if resume else ():
+            self.done.pop(record['name'], None)
+            if 'error' not in record and record['stamp'] is not None:
+                self.done[record['name']] = hash(tuple(record['stamp'])), record.get('shape')
+        self._journal = open(self._journal_of(self._last_run(), self.rank), 'a', encoding='utf-8')  # noqa: SIM115
 
-    def is_done(self, entry: Entry) -> dict | None:
-        """What was noted of an entry whose results are all there, and whose file is still the same."""
-        record = self.done.get(entry.name)
-        if record is None or record['error'] or record['stamp'] is None or record['stamp'] != entry.stamp:
-            return None
+    def is_done(self, entry: Entry) -> bool:
+        """Whether the results of an entry are all there, and its file is still the one that they were made of."""
+        stamp, done = entry.stamp, self.done.get(entry.name)
+        if stamp is None or done is None or done[0] != hash(tuple(stamp)):
+            return False
         files = self._files(entry.name)
         if entry.is_video:
-            files = [self._video_file(entry)] if Overlay.folder in self.kinds else []
-        return record if all(map(os.path.exists, files)) else None
+            files = [self._video_file(entry)] if self.draws_videos else []
+        return all(map(os.path.exists, files))
 
     def close(self) -> None:
         if self._video is not None:
@@ -138,13 +142,11 @@ class ResultFolder:
 
     # ---- results
 
-    def write(self, result: Result, shape: Sequence[int], stamp: list | None, video: Entry | None) -> dict:
+    def write(self, result: Result, shape: Sequence[int], stamp: list | None, skip_overlay: bool) -> dict:
         """Write the files of one result, and return what to note of it; any thread may."""
         for sink, path in zip(self.sinks, self._files(result.name), strict=True):
-            if video is None or not isinstance(sink, Overlay):
+            if not (skip_overlay and isinstance(sink, Overlay)):
                 _write(Path(path), sink.content(result))
-            else:
-                self._write_frame(result.drawn(sink.opacity), video)
         size, areas = list(result.labels.shape), result.counts()
         record = dict(name=result.name, stamp=stamp, shape=list(shape), size=size, areas=areas)
         for kind, annotate in ((COCO, coco_annotations), (COCO_POLYGONS, coco_polygons)):
@@ -157,8 +159,19 @@ class ResultFolder:
         self._journal.write(json.dumps(record, ensure_ascii=True, separators=(',', ':')) + '\n')
         self._journal.flush()
 
+    def write_frame(self, picture: np.ndarray, video: Entry) -> None:
+        """The next frame of a video with overlays; one thread at a time, and one video after the other."""
+        if self._video is None:
+            path = self.state / f'video-{self.rank}-{os.getpid()}.mp4'
+            size = picture.shape[1::-1]
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), frame_rate(video.source), size)
+            if not writer.isOpened():
+                raise OSError(f'{path}: OpenCV cannot write this video (mp4v, {size[0]} x {size[1]})')
+            self._video = path, writer
+        self._video[1].write(picture)
+
     def finish_video(self, video: Entry, count: int) -> dict:
-        """Let the video with the overlays appear, when its last frame is written."""
+        """Let the video appear, when its last frame is written, and return what to note of it."""
         if self._video is not None:
             path, writer = self._video
             writer.release()
@@ -174,34 +187,25 @@ class ResultFolder:
     def _video_file(self, video: Entry) -> Path:
         return self.path / Overlay.folder / f'{video.name}.mp4'
 
-    def _write_frame(self, frame, video: Entry) -> None:
-        if self._video is None:
-            path = self.state / f'video-{self.rank}-{os.getpid()}.mp4'
-            size = frame.shape[1::-1]
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), frame_rate(video.source), size)
-            if not writer.isOpened():
-                raise OSError(f'{path}: OpenCV cannot write this video (mp4v, {size[0]} x {size[1]})')
-            self._video = path, writer
-        self._video[1].write(frame)
-
     # ---- the journals of all processes
 
-    def _records(self) -> Iterator[dict]:
-        for _, _, line in self._lines():
-            yield json.loads(line)
+    def _journal_of(self, run: int, rank: int) -> Path:
+        return self.state / f'journal-{run:06d}-{rank:04d}.jsonl'
 
-    def _lines(self) -> Iterator[tuple[str, int, bytes]]:
-        """File, place and text of each whole line."""
-        for path in sorted(glob.glob(os.path.join(glob.escape(str(self.state)), 'journal-*.jsonl'))):
+    def _last_run(self) -> int:
+        return max((int(path.name.split('-')[1]) for path in self.state.glob('journal-*')), default=0)
+
+    def _records(self) -> Iterator[tuple[str, int, dict]]:
+        """File, place and content of each whole line, those of later runs later."""
+        for path in sorted(map(str, self.state.glob('journal-*'))):
             with open(path, 'rb') as file:
                 while (line := file.readline()).endswith(b'\n'):
-                    yield path, file.tell() - len(line), line
+                    yield path, file.tell() - len(line), json.loads(line)
 
     def _places(self) -> dict[str, tuple[str, int]]:
         """Where each image was noted last, by name: places are in memory, records are read one by one."""
         places = {}
-        for path, place, line in self._lines():
-            record = json.loads(line)
+        for path, place, record in self._records():
             if 'areas' in record:
                 places[record['name']] = path, place
             elif 'error' in record:

@@ -123,6 +123,35 @@ def test_a_broken_file_is_reported_counted_and_left_out(model, photos, tmp_path,
     assert (again.done, again.skipped, again.failed) == (0, 4, 4)
 
 
+def test_the_last_run_counts_whoever_did_it(model, photos, tmp_path):
+    """An image that failed in another process of an earlier run, and was mended."""
+    (photos / 'c.png').write_bytes(b'no image')
+    options = dict(out_dir=tmp_path / 'out', save=['labels', 'csv'], resume=True)
+    assert predict(model, photos, **options).failed == 1
+    journal = tmp_path / 'out' / '.predict' / 'journal-000001-0000.jsonl'
+    journal.rename(journal.with_name('journal-000001-0007.jsonl'))
+    cv2.imwrite(str(photos / 'c.png'), np.zeros((48, 40, 3), np.uint8))
+    assert predict(model, photos, **options).done == 1
+    assert 'c' in {row['image'] for row in areas(tmp_path / 'out')}
+    assert predict(model, photos, **options).skipped == 4
+
+
+def test_lack_of_memory_is_the_images_fault_and_a_bug_is_not(model, photos, tmp_path, monkeypatch):
+    step = model.test_step
+
+    def narrow(data):
+        if any(image.shape[-1] > 64 for image in data['inputs']):
+            raise RuntimeError('CUDA out of memory. Tried to allocate 7 GiB\nmore')
+        return step(data)
+
+    monkeypatch.setattr(model, 'test_step', narrow)
+    summary = predict(model, photos, tmp_path / 'out', save=['labels'], batch_size=3)
+    assert (summary.done, summary.failed) == (2, 2) and summary.errors[0].endswith('7 GiB')
+    monkeypatch.setattr(model, 'test_step', lambda data: torch.zeros(2) + torch.zeros(3))
+    with pytest.raises(RuntimeError, match='size of tensor'):
+        predict(model, photos, tmp_path / 'out', save=['labels'])
+
+
 def test_resume_does_what_is_missing_or_changed(model, photos, tmp_path):
     options = dict(out_dir=tmp_path / 'out', save=['labels', 'csv'])
     predict(model, photos, **options)

@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_written(photos, weights, tmp_path, capsys):
 
 
 def test_a_full_disk_is_one_line(photos, weights, tmp_path, monkeypatch, capsys):
-    def full(*_):
+    def full(*_, **options):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr('mmseg.inference.folder.ResultFolder.write', full)
@@ -107,9 +107,30 @@ def test_two_processes_share_the_images_and_the_first_merges(photos, weights, tm
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240)
     assert done.returncode == 1, done.stderr
     assert '5 images in' in done.stdout and '1 failed' in done.stdout
-    assert len(list((tmp_path / 'two' / '.predict').glob('journal-*'))) == 2
+    assert len(list((tmp_path / 'two' / '.predict').glob('journal-000001-*'))) == 2
     model = init_model(ROOT / CONFIG, weights, device='cpu')
     predict(model, photos, tmp_path / 'one', save=['labels', 'csv', 'coco'])
     for path in (tmp_path / 'one').rglob('*.*'):
         if path.is_file() and '.predict' not in path.parts:
             assert path.read_bytes() == (tmp_path / 'two' / path.relative_to(tmp_path / 'one')).read_bytes(), path
+
+
+def test_a_job_that_its_launcher_started_again_goes_on(photos, weights, tmp_path, monkeypatch):
+    words = [
+        ROOT / CONFIG,
+        photos,
+        '--checkpoint',
+        weights,
+        '--device',
+        'cpu',
+        '--out',
+        tmp_path / 'out',
+        '--save',
+        'labels',
+    ]
+    assert run(*words) == 0
+    stamps = {path.name: path.stat().st_mtime_ns for path in (tmp_path / 'out' / 'labels').iterdir()}
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'a')
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    assert run(*words) == 0
+    assert stamps == {path.name: path.stat().st_mtime_ns for path in (tmp_path / 'out' / 'labels').iterdir()}
