@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from mmseg import zoo
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
 
@@ -247,7 +248,7 @@ def _exit(code: int) -> None:
 
 
 def _require_checkpoint(path: str) -> None:
-    if not is_remote(path) and not os.path.isfile(path):
+    if not is_remote(path) and path not in zoo.models() and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 
 
