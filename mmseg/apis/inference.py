@@ -10,8 +10,9 @@ from mmengine.config import Config
 from mmengine.visualization import LocalVisBackend
 from torch import nn
 
-from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, load_model_weights
+from mmseg.checkpoints import complete_dataset_meta, dataset_meta_of, load_checkpoint_file, load_model_weights
 from mmseg.datasets.transforms import LoadImageFromFile
+from mmseg.engine.launch import load_config
 from mmseg.inference import Segmentor
 from mmseg.inference.images import Image, as_picture, file_or_array
 from mmseg.inference.scope import default_scope
@@ -34,14 +35,17 @@ def init_model(
         config: a config file, or a config.
         checkpoint: its weights; random ones without, for tests.
         device: where it runs; the CPU takes over where CUDA is asked for and absent.
-        cfg_options: values to put into the config, by dotted key.
+        cfg_options: values to put into the config, by dotted key; into a file, as if written there.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) on it.
     """
     register_all_modules(init_default_scope=False)
-    cfg = Config.fromfile(config) if isinstance(config, (str, Path)) else copy.deepcopy(config)
-    cfg.merge_from_dict(cfg_options or {})
+    if isinstance(config, (str, Path)):
+        cfg = load_config(config, cfg_options or {})
+    else:
+        cfg = copy.deepcopy(config)
+        cfg.merge_from_dict(cfg_options or {})
     cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
         model = MODELS.build(cfg.model)
@@ -50,7 +54,7 @@ def init_model(
         content = load_checkpoint_file(checkpoint)
         load_model_weights(model, content['state_dict'], source=str(checkpoint))
         meta = dataset_meta_of(content)
-    model.dataset_meta = meta or _dataset_meta(cfg)
+    model.dataset_meta = complete_dataset_meta(meta, lambda: _dataset_meta(cfg))
     model.cfg = cfg
     return model.to(device if torch.cuda.is_available() or not str(device).startswith('cuda') else 'cpu').eval()
 
@@ -69,8 +73,7 @@ def inference_model(
 
     Returns:
         A sample for each image, with ``pred_sem_seg`` (1 x H x W) at the image's own size, and where ``scores`` are
-        asked for ``seg_logits`` (classes x H x W): what softmax makes probabilities of; with Mask2Former the sum over
-        queries of class probability times mask probability, which is 0 or more and need not add up to 1.
+        asked for ``seg_logits`` (classes x H x W), about whose kinds :class:`~mmseg.structures.SegDataSample` tells.
 
     Raises:
         TypeError, ValueError, OSError: an image is none, or none that the model takes; the message says what it is

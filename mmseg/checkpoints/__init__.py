@@ -1,20 +1,28 @@
 """Checkpoints: reading them safely, loading weights strictly, writing them whole, finding the newest."""
 
+from .dataset_meta import complete_dataset_meta, dataset_meta_of
 from .finding import find_resumable
-from .loading import load_model_weights
+from .loading import load_model_weights, load_pretrained
 from .message_hub import load_message_hub_state, message_hub_state
-from .reading import check_checkpoint_file, dataset_meta_of, load_checkpoint_file
+from .naming import without_wrappers
+from .reading import check_checkpoint_file, load_checkpoint_file
+from .remote import is_remote, local_file
 from .writing import save_checkpoint_file, to_plain, write_checkpoint
 
 __all__ = [
     'check_checkpoint_file',
+    'complete_dataset_meta',
     'dataset_meta_of',
     'find_resumable',
+    'is_remote',
     'load_checkpoint_file',
     'load_message_hub_state',
     'load_model_weights',
+    'load_pretrained',
+    'local_file',
     'message_hub_state',
     'save_checkpoint_file',
     'to_plain',
+    'without_wrappers',
     'write_checkpoint',
 ]

@@ -123,6 +123,15 @@ def _check_entries(file: BinaryIO, compare: bool) -> None:
         raise ValueError('it is a TorchScript program, which can run code')  # torch 2.4 would load it even so
 
 
+def digest_of_file(path: str) -> str:
+    """SHA-256 of a whole file, as ``sha256sum`` prints it."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def digest_of_tensors(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
     """SHA-256 of names, types, shapes and values on the CPU, and of all metadata."""
     digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())

@@ -2,13 +2,18 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from .mismatch import convert_published, first_convolution, is_classifier, reason_of_mismatch, shapes, some
+from .naming import COUNTERS, plain, shared_prefixes
+from .reading import load_checkpoint_file
 
-class _Differences(NamedTuple):
+
+class Differences(NamedTuple):
     missing: list[str]  # in the model only
     unused: list[str]  # in the file only
     mismatched: list[str]  # in both, with different shapes
@@ -21,8 +26,12 @@ def load_model_weights(
     source: str,
     may_go_unused: str = r'data_preprocessor\.',
     ignore_mismatched_sizes: bool = False,
+    adapt_input_channels: bool = False,
 ) -> None:
     """Loads weights into a model, all of them or none, and logs what went unused.
+
+    Names are compared without what DDP, ``torch.compile`` and averaged models add to them, in the weights and in the
+    model, and without what all weights begin with (``model.``).
 
     Args:
         model: the model; its modules' ``convert_published`` translate published names.
@@ -31,71 +40,102 @@ def load_model_weights(
         may_go_unused: pattern of the entries that a model need not have.
         ignore_mismatched_sizes: leave the classifier as it is where the class counts differ, for
             fine-tuning on another dataset; everything else must still fit.
+        adapt_input_channels: where the first convolution takes 3 channels in the file and another number in the
+            model, repeat and rescale its weights, as timm does.
 
     Raises:
         ValueError: weights and model differ; the message names the entries and the likely reason.
     """
-    weights = dict(state_dict)
-    _convert_published(model, weights)
-    own = {name: value.shape for name, value in model.state_dict().items()}
+    model_state = model.state_dict()
+    real_names = {plain(name): name for name in model_state}
+    own = {name: model_state[real].shape for name, real in real_names.items()}
+    optional = re.compile(f'{may_go_unused}|{COUNTERS}')
+    as_given, weights = _by_own_names(model, {plain(name): v for name, v in state_dict.items()}, own, optional)
+    if adapt_input_channels:
+        _adapt_first_convolution(weights, own, source)
+
     unused = [name for name in weights if name not in own]
-    excess = [name for name in unused if re.match(may_go_unused, name)]
+    excess = [name for name in unused if optional.match(name)]
     mismatched = [name for name, shape in own.items() if name in weights and weights[name].shape != shape]
-    left = [name for name in mismatched if ignore_mismatched_sizes and _is_classifier(name)]
-    differences = _Differences(
+    left = [name for name in mismatched if ignore_mismatched_sizes and is_classifier(name)]
+    differences = Differences(
         # Counters that weights from before PyTorch 0.4.1 lack, and that nothing depends on.
         missing=[name for name in own if name not in weights and not name.endswith('num_batches_tracked')],
         unused=[name for name in unused if name not in excess],
-        mismatched=[
-            f'{name} {tuple(weights[name].shape)} -> {tuple(own[name])}' for name in mismatched if name not in left
-        ],
+        mismatched=[name for name in mismatched if name not in left],
     )
     if any(differences):
-        raise ValueError(_explain(model, weights, differences, mismatched, source))
+        reason = reason_of_mismatch(model, as_given, weights, differences)
+        parts = [f'{source} does not fit the model' + (f': {reason}' if reason else '')]
+        listed = differences._replace(mismatched=[shapes(name, weights, own) for name in differences.mismatched])
+        for label, names in zip(('in the model only', 'in the file only', 'other shape'), listed, strict=True):
+            if names:
+                parts.append(f'  {label} ({len(names)}): {some(names)}')
+        raise ValueError('\n'.join(parts))
 
-    fitting = {name: value for name, value in weights.items() if name in own and name not in left}
+    fitting = {real: weights[name] for name, real in real_names.items() if name in weights and name not in left}
     model.load_state_dict(fitting, strict=False)
     print_log(f'loaded {len(fitting)} entries from {source}', logger='current')
     if excess:
-        print_log(f'{source}: {len(excess)} entries were not needed: {_some(excess)}', logger='current')
+        print_log(f'{source}: {len(excess)} entries were not needed: {some(excess)}', logger='current')
     if left:
-        shapes = ', '.join(f'{name} {tuple(weights[name].shape)} -> {tuple(own[name])}' for name in left)
-        print_log(f'{source}: left at their initial values: {shapes}', logger='current', level=logging.WARNING)
+        listed = ', '.join(shapes(name, weights, own) for name in left)
+        print_log(f'{source}: left at their initial values: {listed}', logger='current', level=logging.WARNING)
 
 
-def _convert_published(model: nn.Module, weights: dict) -> None:
-    for name, module in model.named_modules():
-        if hasattr(module, 'convert_published'):
-            module.convert_published(weights, f'{name}.' if name else '')
+def load_pretrained(
+    module: nn.Module,
+    checkpoint: str,
+    *,
+    prefix: str = '',
+    may_go_unused: str = r'data_preprocessor\.',
+    ignore_mismatched_sizes: bool = False,
+    adapt_input_channels: bool = False,
+) -> None:
+    """Loads what ``init_cfg=dict(type='Pretrained', checkpoint=FILE, ...)`` names into a part of a model, strictly.
+
+    Args:
+        module: the part, such as a backbone.
+        checkpoint: the file.
+        prefix: where the part is in a file of more, such as 'backbone'.
+        may_go_unused, ignore_mismatched_sizes, adapt_input_channels: see :func:`load_model_weights`.
+    """
+    weights = load_checkpoint_file(checkpoint)['state_dict']
+    if prefix:
+        start = prefix.removesuffix('.') + '.'
+        weights = {name.removeprefix(start): value for name, value in weights.items() if name.startswith(start)}
+        if not weights:
+            raise ValueError(f'{checkpoint}: none of its weights begins with prefix={prefix!r}')
+    load_model_weights(
+        module,
+        weights,
+        source=checkpoint,
+        may_go_unused=may_go_unused,
+        ignore_mismatched_sizes=ignore_mismatched_sizes,
+        adapt_input_channels=adapt_input_channels,
+    )
 
 
-def _is_classifier(name: str) -> bool:
-    return re.search(r'\b(conv_seg|cls_embed)\.(weight|bias)$', name) is not None
+def _by_own_names(
+    model: nn.Module, weights: dict[str, Tensor], own: Iterable[str], optional: re.Pattern
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights without what all their names begin with, if more of them fit then: as they came, and by our names."""
+    candidates = []
+    for prefix in shared_prefixes(name for name in weights if not optional.match(name)):
+        given = {name.removeprefix(prefix): value for name, value in weights.items()}
+        converted = dict(given)
+        convert_published(model, converted)
+        candidates.append((given, converted))
+    return max(candidates, key=lambda candidate: sum(name in candidate[1] for name in own))
 
 
-def _explain(model: nn.Module, weights: dict, differences: _Differences, mismatched: list[str], source: str) -> str:
-    reason = None
-    if mismatched and all(map(_is_classifier, mismatched)) and not differences.missing and not differences.unused:
-        name = mismatched[0]
-        beside = 1 if '.cls_embed.' in name else 0  # "no object" has a row too
-        theirs, ours = len(weights[name]) - beside, len(model.state_dict()[name]) - beside
-        reason = (
-            f'the file has {theirs} classes, the model {ours}: set '
-            'decode_head.num_classes to that of the file, or '
-            'ignore_mismatched_sizes=True to keep the rest and train a new classifier'
-        )
-    elif any(name.startswith('decode_head.') for name in differences.unused) and not hasattr(model, 'decode_head'):
-        reason = 'the file is a whole segmentation model, this is a backbone: give it as load_from, not in init_cfg'
-    else:
-        for name, module in model.named_modules():
-            if reason is None and hasattr(module, 'explain_mismatch'):
-                reason = module.explain_mismatch(weights, f'{name}.' if name else '')
-    parts = [f'{source} does not fit the model' + (f': {reason}' if reason else '')]
-    for label, names in zip(('in the model only', 'in the file only', 'other shape'), differences, strict=True):
-        if names:
-            parts.append(f'  {label} ({len(names)}): {_some(names)}')
-    return '\n'.join(parts)
+def _adapt_first_convolution(weights: dict[str, Tensor], own: dict, source: str) -> None:
+    name = first_convolution(own)
+    if name not in weights or weights[name].ndim != 4 or weights[name].shape == own[name]:
+        return
+    from timm.models import adapt_input_conv  # here, as all of timm's models come with it
 
-
-def _some(names: list[str], count: int = 4) -> str:
-    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')
+    theirs, ours = weights[name].shape[1], own[name][1]
+    if theirs == 3 and ours != 3:
+        weights[name] = adapt_input_conv(ours, weights[name])
+        print_log(f'{source}: {name} adapted from 3 input channels to {ours}', logger='current')

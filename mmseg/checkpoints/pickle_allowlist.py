@@ -1,93 +1,125 @@
-"""The few classes, beside torch's own, that a checkpoint's pickle may name.
+"""All that a checkpoint's pickle may name, and what answers to each name.
 
-mmengine saves its log as history buffers of NumPy arrays, so published files name these classes though weights have
-no need of them. NumPy's own are not handed out: a pickle may set the flags of ``numpy.dtype``, and with the flag
-"holds objects" NumPy takes the bytes of an array for addresses. What answers to their names here checks its state.
+Nothing is looked up by its name: of torch, NumPy and Python only what stands here can be reached, and most of it is a
+stand-in that checks what it is given. mmengine saves its log as history buffers of NumPy arrays, so published files
+name these classes though weights have no need of them. NumPy's own are not handed out: a pickle may set the flags of
+``numpy.dtype``, and with the flag "holds objects" NumPy takes the bytes of an array for addresses.
 """
 
-import io
 import pickle
-import pickletools
-import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 
 import numpy as np
+import torch
 from mmengine.logging import HistoryBuffer
+from torch import Tensor, nn
 
 _NUMBERS = ('f8', 'f4', 'f2', 'i8', 'i4', 'i2', 'i1', 'u8', 'u4', 'u2', 'u1', 'b1')
-_USUAL = re.compile(r'(torch|numpy|collections\.OrderedDict|_codecs\.encode|mmengine\.logging)\b')
+_STATISTICS = ('min', 'max', 'current', 'mean')
 
 
-def allowed_classes() -> list:
-    """For :func:`torch.serialization.add_safe_globals`: history buffers of numbers, by every name they come under."""
-    return [
-        *(HistoryBuffer, _Array, _Number),
-        *(_named(_statistics_method, module, 'getattr') for module in ('builtins', '__builtin__')),
-        *(_named(_no_bytes, module, 'bytes') for module in ('builtins', '__builtin__')),
-        _named(_encode, '_codecs', 'encode'),
-        # NumPy 2 moved these two; files name the place of the NumPy that wrote them.
-        *(_named(_empty_array, f'numpy.{core}.multiarray', '_reconstruct') for core in ('core', '_core')),
-        *(_named(_scalar, f'numpy.{core}.multiarray', 'scalar') for core in ('core', '_core')),
-    ]
+class Refused(pickle.UnpicklingError):
+    """A pickle asks for what it may not have; the message is its name."""
 
 
-def _refuse(what: str):
-    raise pickle.UnpicklingError(f'GLOBAL {what} was not an allowed global')
+class Storage:
+    """The numbers that tensors are views of, as torch's files store them."""
+
+    def __init__(self, flat: Tensor) -> None:
+        self.flat = flat  # one-dimensional
 
 
-def _named(function, module: str, name: str):
-    """The function under the name by which a pickle asks for it."""
-
-    def alias(*args):
-        return function(*args)
-
-    alias.__module__, alias.__name__, alias.__qualname__ = module, name, name
-    return alias
+# ---- tensors
 
 
-class _Number:
+def _tensor(storage: Storage, offset: int, size: tuple, stride: tuple, requires_grad=False, hooks=None, metadata=None):
+    return _view(storage, offset, size, stride, requires_grad, None, metadata)
+
+
+def _tensor_of_type(storage, offset, size, stride, requires_grad, hooks, dtype, metadata=None) -> Tensor:
+    return _view(storage, offset, size, stride, requires_grad, dtype, metadata)
+
+
+def _view(storage, offset, size, stride, requires_grad, dtype: torch.dtype | None, metadata) -> Tensor:
+    if type(storage) is not Storage or metadata:
+        raise Refused('torch._utils._rebuild_tensor of something else than numbers')
+    flat = storage.flat if dtype is None else storage.flat.view(dtype)
+    return torch.as_strided(flat, tuple(size), tuple(stride), offset).requires_grad_(requires_grad is True)
+
+
+def _parameter(data: Tensor, requires_grad: bool, hooks: object, state: object = None) -> nn.Parameter:
+    return nn.Parameter(data, requires_grad is True)  # its Python attributes are no weights
+
+
+def _tensor_without_attributes(rebuild: Callable, kind: type, arguments: tuple, state: object) -> Tensor:
+    if rebuild not in (_tensor, _tensor_of_type):
+        raise Refused('torch._tensor._rebuild_from_type_v2 of something else than a tensor')
+    return rebuild(*arguments)
+
+
+# ---- NumPy's arrays, and mmengine's history of them
+
+
+class Number:
     """Stands in for ``numpy.dtype``: a number's type and byte order."""
 
     def __init__(self, kind: str, align: bool = False, copy: bool = False) -> None:
         if kind not in _NUMBERS:
-            _refuse(f'numpy.dtype({kind!r})')
+            raise Refused(f'numpy.dtype({kind!r})')
         self.dtype = np.dtype(kind)
 
-    def __setstate__(self, state: tuple) -> None:
+    def restore(self, state: tuple) -> None:
         version, order, *others = state
         if order not in ('<', '>', '|', '=') or others != [None, None, None, -1, -1, 0]:
-            _refuse(f'numpy.dtype with the state {state!r}')
+            raise Refused(f'numpy.dtype with the state {state!r}')
         self.dtype = self.dtype.newbyteorder(order)
 
 
-class _Array(np.ndarray):
-    """Stands in for ``numpy.ndarray``: an array of numbers."""
-
-    def __setstate__(self, state: tuple) -> None:
-        version, shape, number, by_columns, content = state
-        if type(number) is not _Number or type(content) is not bytes:
-            _refuse('numpy.ndarray of something else than numbers')
-        super().__setstate__((version, shape, number.dtype, by_columns, content))
-
-    def __reduce_ex__(self, protocol: int):
-        return self.view(np.ndarray).__reduce_ex__(protocol)  # saved again, it is an array like any other
+def _empty_array(kind: type, shape: tuple, code: bytes) -> np.ndarray:
+    if kind is not np.ndarray or shape != (0,):
+        raise Refused(f'numpy._reconstruct of {kind!r} with the shape {shape!r}')
+    return np.empty(0)
 
 
-for stand_in, name in ((_Array, 'ndarray'), (_Number, 'dtype')):
-    stand_in.__module__, stand_in.__name__, stand_in.__qualname__ = 'numpy', name, name
+def _fill_array(array: np.ndarray, state: tuple) -> None:
+    version, shape, number, by_columns, content = state
+    if type(number) is not Number or type(content) is not bytes:
+        raise Refused('numpy.ndarray of something else than numbers')
+    array.__setstate__((version, shape, number.dtype, by_columns, content))
 
 
-def _empty_array(kind: type, shape: tuple, code: bytes) -> _Array:
-    if kind is not _Array or shape != (0,):
-        _refuse(f'numpy._reconstruct of {kind!r} with the shape {shape!r}')
-    return np.empty(0).view(_Array)
+def _array_of_bytes(content: bytes, number: Number, shape: tuple, order: str) -> np.ndarray:
+    if type(number) is not Number or type(content) not in (bytes, bytearray):
+        raise Refused('numpy.frombuffer of something else than numbers')
+    return np.frombuffer(bytearray(content), number.dtype).reshape(shape, order=order)
 
 
-def _scalar(number: _Number, content: bytes) -> np.generic:
-    if type(number) is not _Number or type(content) is not bytes or len(content) != number.dtype.itemsize:
-        _refuse('numpy.scalar of something else than a number')
+def _scalar(number: Number, content: bytes) -> np.generic:
+    if type(number) is not Number or type(content) is not bytes or len(content) != number.dtype.itemsize:
+        raise Refused('numpy.scalar of something else than a number')
     return np.frombuffer(content, number.dtype)[0]
+
+
+def _statistics_method(owner: type, name: str) -> Callable:
+    """Stands in for ``getattr``, by which pickled history buffers name their four statistics."""
+    if owner is not HistoryBuffer or name not in _STATISTICS:
+        raise Refused(f'getattr({owner}, {name!r})')
+    return vars(HistoryBuffer)[name]
+
+
+def _fill_history(buffer: HistoryBuffer, state: dict) -> None:
+    # Its own __setstate__ would add the file's functions to those of all history buffers.
+    vars(buffer).update((key, value) for key, value in state.items() if key in vars(buffer))
+
+
+# ---- Python's
+
+
+def _bytearray(*arguments) -> bytearray:
+    if arguments and type(arguments[0]) not in (bytes, str):
+        raise Refused(f'bytearray of a {type(arguments[0]).__name__}')  # a number would ask for that much memory
+    return bytearray(*arguments)
 
 
 def _no_bytes() -> bytes:
@@ -96,41 +128,69 @@ def _no_bytes() -> bytes:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Stands in for ``codecs.encode``, by which old pickles write bytes (torch 2.4 does not allow it by itself)."""
+    """Stands in for ``codecs.encode``, by which old pickles write bytes."""
     if encoding != 'latin1':
-        _refuse(f'codecs.encode to {encoding!r}')
+        raise Refused(f'codecs.encode to {encoding!r}')
     return text.encode('latin1')
 
 
-def _statistics_method(owner: type, name: str):
-    """Stands in for ``getattr``, by which pickled history buffers name their four statistics."""
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        _refuse(f'getattr({owner}, {name!r})')
-    return vars(HistoryBuffer)[name]
+def _fill_ordered_dict(dictionary: OrderedDict, state: dict) -> None:
+    vars(dictionary).update((key, value) for key, value in state.items() if key == '_metadata')  # of a state_dict
 
 
-def foreign_names(content: bytes) -> list[str]:
-    """What pickles in a row would import that weights have no need of, by reading instructions, not following them."""
-    names, stream = [], io.BytesIO(content)
-    with suppress(Exception):  # where the last pickle ends, or is damaged; what was found stands
-        while True:
-            names += _imports(stream)
-    return [name for name in dict.fromkeys(names) if not _USUAL.match(name)]
+# ---- the names
 
+_STORAGES = {
+    **{'Double': 'float64', 'Float': 'float32', 'Half': 'float16', 'BFloat16': 'bfloat16'},
+    **{'Long': 'int64', 'Int': 'int32', 'Short': 'int16', 'Char': 'int8', 'Byte': 'uint8', 'Bool': 'bool'},
+    **{'ComplexDouble': 'complex128', 'ComplexFloat': 'complex64'},
+}
 
-def _imports(stream: io.BytesIO) -> Iterator[str]:
-    strings, remembered = [], {}
-    for instruction, argument, _ in pickletools.genops(stream):
-        kind = instruction.name
-        if kind in ('GLOBAL', 'INST'):
-            yield argument.replace(' ', '.')
-        elif kind == 'STACK_GLOBAL':  # takes module and name from the stack
-            yield '.'.join(strings[-2:])
-        elif isinstance(argument, str):
-            strings.append(argument)
-        elif kind == 'MEMOIZE':
-            remembered[len(remembered)] = strings[-1:]
-        elif kind in ('PUT', 'BINPUT', 'LONG_BINPUT'):
-            remembered[argument] = strings[-1:]
-        elif kind in ('GET', 'BINGET', 'LONG_BINGET'):
-            strings += remembered.get(argument, [])
+# What a pickle may call.
+CALLABLES: dict[str, Callable] = {
+    **dict.fromkeys(('torch._utils._rebuild_tensor', 'torch._utils._rebuild_tensor_v2'), _tensor),
+    'torch._utils._rebuild_tensor_v3': _tensor_of_type,
+    'torch._utils._rebuild_parameter': _parameter,
+    'torch._utils._rebuild_parameter_with_state': _parameter,
+    'torch._tensor._rebuild_from_type_v2': _tensor_without_attributes,
+    'torch.Size': torch.Size,
+    'torch.device': torch.device,
+    'collections.OrderedDict': OrderedDict,
+    'collections.Counter': Counter,
+    'builtins.set': set,
+    'builtins.frozenset': frozenset,
+    'builtins.complex': complex,
+    'builtins.bytearray': _bytearray,
+    'builtins.bytes': _no_bytes,
+    'builtins.getattr': _statistics_method,
+    '_codecs.encode': _encode,
+    'numpy.dtype': Number,
+    # NumPy 2 moved these three; files name the place of the NumPy that wrote them.
+    **{f'numpy.{core}.multiarray._reconstruct': _empty_array for core in ('core', '_core')},
+    **{f'numpy.{core}.multiarray.scalar': _scalar for core in ('core', '_core')},
+    **{f'numpy.{core}.numeric._frombuffer': _array_of_bytes for core in ('core', '_core')},
+}
+
+_HISTORY = f'{HistoryBuffer.__module__}.HistoryBuffer'
+
+# What a pickle may only mention.
+NAMES: dict[str, object] = {
+    **{f'torch.{name}Storage': getattr(torch, dtype) for name, dtype in _STORAGES.items()},
+    'torch.storage.UntypedStorage': torch.uint8,
+    **{f'torch.{name}': value for name, value in vars(torch).items() if isinstance(value, torch.dtype)},
+    'torch.Tensor': Tensor,
+    'torch.nn.parameter.Parameter': nn.Parameter,
+    'torch.nn.parameter.Buffer': Tensor,
+    'numpy.ndarray': np.ndarray,
+    _HISTORY: HistoryBuffer,
+    **{f'{_HISTORY}.{name}': vars(HistoryBuffer)[name] for name in _STATISTICS},
+}
+
+# What a pickle may make an instance of, and what it may fill with a state of its own.
+INSTANCES = {HistoryBuffer}
+FILLED: dict[type, Callable] = {
+    HistoryBuffer: _fill_history,
+    OrderedDict: _fill_ordered_dict,
+    Number: Number.restore,
+    np.ndarray: _fill_array,
+}

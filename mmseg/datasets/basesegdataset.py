@@ -17,6 +17,7 @@ from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
 from .class_counts import classes_of_files
+from .metainfo import checked_label_ids, checked_palette, compose_label_maps, distinct_palette, values_of_chosen
 from .transforms.loading import LoadAnnotations
 
 SHOWN = 5  # how many offenders an error message names
@@ -59,7 +60,8 @@ class BaseSegDataset(BaseDataset):
             (``output_dir`` of the metrics), where it is not the class index (with ``reduce_zero_label``, 1 more).
         data_root: Folder that relative paths start from.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders, by default both '' (``data_root``
-            itself). Without ``seg_map_path`` (or with None) the dataset has images only.
+            itself). Without ``seg_map_path`` (or with None) the dataset has images only, and with ``test_mode``
+            its pipeline goes without ``LoadAnnotations``.
         filter_cfg: Kept for subclasses that override ``filter_data``.
         indices: Use the first N samples (int; negative: the last) or these ones (sequence).
         serialize_data: Hold the list of samples as one array, which data loader workers share.
@@ -132,8 +134,7 @@ class BaseSegDataset(BaseDataset):
             filter_cfg=filter_cfg,
             indices=indices,
             serialize_data=serialize_data,
-            # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            pipeline=self._build_pipeline(pipeline, test_mode),
             test_mode=test_mode,
             lazy_init=True,
             max_refetch=max_refetch,
@@ -141,6 +142,13 @@ class BaseSegDataset(BaseDataset):
         self._complete_metainfo(given=metainfo or {})
         if not lazy_init:
             self.full_init()
+
+    def _build_pipeline(self, steps: Sequence[dict | Callable], test_mode: bool) -> list[Callable]:
+        # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
+        built = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
+        if test_mode and 'seg_map_path' not in self._given_prefix:  # a metric that needs annotations says so
+            built = [step for step in built if not isinstance(step, LoadAnnotations)]
+        return built
 
     # ---- classes, palette, label map ----
 
@@ -195,56 +203,23 @@ class BaseSegDataset(BaseDataset):
             if repeated or not classes or not all(isinstance(name, str) for name in classes):
                 raise ValueError(f'metainfo.classes must be different names; got {classes!r}, repeated: {repeated}')
         subset = self.get_label_map(classes, self.ignore_index)
+        full_classes = self.METAINFO.get('classes')
         if classes is not None:
-            meta['palette'] = self._palette_of(classes, bool(given.get('palette')))
+            if meta.get('palette'):
+                palette = checked_palette(meta['palette'])
+                meta['palette'] = values_of_chosen(
+                    'palette', palette, classes, full_classes, bool(given.get('palette'))
+                )
+            else:
+                meta['palette'] = distinct_palette(len(classes))
             if meta.get('label_ids') is not None:
-                meta['label_ids'] = self._label_ids_of(classes, own='label_ids' in given)
+                ids = checked_label_ids(meta['label_ids'])
+                meta['label_ids'] = values_of_chosen('label_ids', ids, classes, full_classes, 'label_ids' in given)
             elif self.reduce_zero_label:
                 meta['label_ids'] = list(range(1, len(classes) + 1))
-        meta['label_map'] = self._compose_label_map(subset)
+        count = len(full_classes or classes or ())
+        meta['label_map'] = compose_label_maps(meta.get('label_map'), subset, count, self.ignore_index)
         meta['reduce_zero_label'] = self.reduce_zero_label
-
-    def _compose_label_map(self, subset: dict[int, int] | None) -> dict[int, int] | None:
-        """From values in the files, through the dataset's ``label_map``, to the chosen classes."""
-        to_full = self._metainfo.get('label_map')
-        if not to_full:
-            return subset
-        count = len(self.METAINFO.get('classes') or self._metainfo.get('classes') or ())
-        mapped = dict(subset or {})
-        for value, index in to_full.items():
-            if not isinstance(value, int) or not isinstance(index, int) or index >= count:
-                raise ValueError(
-                    f'metainfo.label_map: {value!r} -> {index!r} does not lead from a label value to the '
-                    f'index of one of {count} classes (or to -1, ignored)'
-                )
-            mapped[value] = self.ignore_index if index < 0 else (subset or {}).get(index, index)
-        return mapped
-
-    def _palette_of(self, classes: Sequence[str], own_palette: bool) -> list[list[int]]:
-        palette = self._metainfo.get('palette')
-        if not palette:
-            return distinct_palette(len(classes))
-        for colour in palette:
-            if isinstance(colour, str) or len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
-                raise ValueError(f'metainfo.palette: {colour!r} is not a colour [r, g, b] with values from 0 to 255')
-        palette = [[int(value) for value in colour] for colour in palette]
-        return self._for_chosen('palette', palette, classes, own_palette)
-
-    def _label_ids_of(self, classes: Sequence[str], own: bool) -> list[int]:
-        ids = self._metainfo['label_ids']
-        if not all(isinstance(label, int) and 0 <= label < 2**16 for label in ids):
-            raise ValueError(f'metainfo.label_ids={ids!r} must be labels from 0 to {2**16 - 1}')
-        return self._for_chosen('label_ids', ids, classes, own)
-
-    def _for_chosen(self, key: str, values: Sequence, classes: Sequence[str], own: bool) -> list:
-        """One value of each chosen class, of ``values`` that a config gives for them or ``METAINFO`` for all."""
-        full_classes = self.METAINFO.get('classes')
-        named = classes if own or full_classes is None else full_classes
-        if len(values) != len(named):
-            what = 'colours' if key == 'palette' else 'labels'
-            raise ValueError(f'metainfo.{key} has {len(values)} {what} for {len(named)} classes')
-        value_of = dict(zip(named, values, strict=True))
-        return [value_of[name] for name in classes]
 
     # ---- samples ----
 
@@ -441,20 +416,6 @@ class BaseSegDataset(BaseDataset):
                 f'{type(self).__name__}: a link in the {kind} folder {folder!r} leads back to a folder that it lies '
                 f'in, so the files have no end. Delete it: {error.filename}'
             ) from None
-
-
-def distinct_palette(count: int) -> list[list[int]]:
-    """The first ``count`` colours [r, g, b] of the Pascal VOC colour map after black, all different.
-
-    The bits of the colour's number go to red, green and blue in turn, from the highest bit of each down.
-    """
-    palette = []
-    for number in range(1, count + 1):
-        colour = [0, 0, 0]
-        for bit in range(number.bit_length()):
-            colour[bit % 3] |= (number >> bit & 1) << (7 - bit // 3)
-        palette.append(colour)
-    return palette
 
 
 def _shorten(items: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ def classes_of_files(
     Raises:
         ValueError: a file cannot be read, or holds labels outside of the classes.
     """
-    cache = _cache_file(paths, load, rules)
+    cache = _cache_file(paths, repr((load, sorted(rules.items()), skip_unreadable)))
     if cache is not None:
         with suppress(OSError, ValueError):
             return json.loads(cache.read_bytes())
@@ -69,9 +69,9 @@ def _classes_of(load: LoadAnnotations, rules: dict, skip_unreadable: bool, path:
     return [value for value in count_labels(labels)[0].tolist() if value != rules['ignore_index']]
 
 
-def _cache_file(paths: Sequence[str], load: LoadAnnotations, rules: Mapping) -> Path | None:
+def _cache_file(paths: Sequence[str], settings: str) -> Path | None:
     """Where the result is kept; None for files that are not on a local disk."""
-    digest = hashlib.blake2b(repr((load, sorted(rules.items()))).encode(), digest_size=16)
+    digest = hashlib.blake2b(settings.encode(), digest_size=16)
     try:
         for path in paths:
             status = os.stat(path)

@@ -8,7 +8,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,8 +17,13 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from .overrides import OPTIONAL_KEYS, read_options, with_options
+from mmseg.checkpoints import is_remote
+from mmseg.registry.hints import UnknownKeyError, hints
+
+from .config_text import require_plain_config
+from .overrides import read_options, with_options
 from .runner import SegRunner
+from .runner.names import OPTIONAL_KEYS, walk
 from .runner.preemption import Preempted, heed_sigterm
 
 
@@ -33,11 +39,13 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     Raises:
         FileNotFoundError: there is no such file; the message names similar ones beside it.
         KeyError: an option's first key is neither in the config nor known.
-        ValueError: an option that would change nothing; the message names the keys to set in its place.
+        ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
+            that is not plain UTF-8.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
+    require_plain_config(path)
     cfg = Config.fromfile(path)
     options = dict(options) if isinstance(options, Mapping) else read_options(options or (), cfg)
     known = OPTIONAL_KEYS | set(cfg)
@@ -91,13 +99,18 @@ def train(
     if amp is not None:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.dtype = None if amp == 'auto' else amp
-    runner = SegRunner.from_cfg(cfg)
-    with heed_sigterm():
-        runner.train()
+    with _hints_with_places(cfg):
+        runner = SegRunner.from_cfg(cfg)
+        if cfg.get('test_after_train'):
+            runner.test_loop  # noqa: B018 (builds it: what is wrong with it is to be known now)
+        with heed_sigterm():
+            runner.train()
     if cfg.get('test_after_train'):
         barrier()  # the first process has just written the file
         facts = runner.message_hub.runtime_info
-        runner.load_checkpoint(facts.get('best_ckpt') or facts['last_ckpt'])
+        saved = [path for path in (facts.get('best_ckpt'), facts.get('last_ckpt')) if path and os.path.isfile(path)]
+        if saved:  # otherwise, with save_last=False, the weights are those in memory
+            runner.load_checkpoint(saved[0])
         runner.test()
     runner.visualizer.close()
     return runner
@@ -146,10 +159,26 @@ def test(
             out_dir=show_dir,
         )
         cfg.setdefault('default_hooks', {})['visualization'] = drawing
-    runner = SegRunner.from_cfg(cfg)
-    metrics = runner.test()
+    with _hints_with_places(cfg):
+        runner = SegRunner.from_cfg(cfg)
+        metrics = runner.test()
     runner.visualizer.close()
     return metrics
+
+
+@contextmanager
+def _hints_with_places(cfg: Config) -> Iterator[None]:
+    """Say where in a config the key stands that a class refuses."""
+    try:
+        with hints():
+            yield
+    except UnknownKeyError as error:
+        kinds = (error.kind, error.kind.__name__)
+        for place, value in walk(cfg._cfg_dict):
+            if isinstance(value, dict) and error.key in value and value.get('type') in kinds:
+                error.args = (f'{cfg.filename}: {place}: {error}',)
+                break
+        raise
 
 
 def run_program(main: Callable[[], None]) -> None:
@@ -213,7 +242,7 @@ def _exit(code: int) -> None:
 
 
 def _require_checkpoint(path: str) -> None:
-    if not os.path.isfile(path):
+    if not is_remote(path) and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 
 

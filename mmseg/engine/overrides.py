@@ -7,7 +7,6 @@ replaced: an option has the effect of writing it into the file.
 
 import ast
 import copy
-import inspect
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,21 +14,11 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from .option_text import read_option_value
 from .runner.data_root import hand_down_data_root
+from .runner.names import RUN_KEYS, walk
 
-# Keys of a config's top level that are understood whether or not the config itself states them.
-OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'auto_scale_lr', 'batch_per_gpu', 'compile', 'custom_hooks', 'custom_imports'),
-    *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
-    *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
-    *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
-    *('visualizer', 'work_dir'),
-}
-# All keys of the top level that a run reads; the others are variables of the config file.
-RUN_KEYS = OPTIONAL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 PUT, PLAIN = '__put_options', '__without_options'  # what a config file that is run again calls them
 SHOWN = 5
 
@@ -47,7 +36,7 @@ def read_options(texts: Sequence[str], cfg: Config) -> dict:
     options = {}
     for text in texts:
         key, found, value = text.partition('=')
-        if not found or not key:
+        if not found or '' in key.split('.'):
             raise ValueError(f'--cfg-options {text}: write KEY=VALUE, in quotes where VALUE has blanks')
         try:
             options[key] = read_option_value(value, _look_up(cfg, key.split('.')))
@@ -67,23 +56,29 @@ def with_options(cfg: Config, options: dict) -> Config:
         return cfg
     changed = _run_again(cfg, options)
     for key, value in options.items():
-        if key.split('.')[0] not in RUN_KEYS or key.split('.')[0] in ('data_root', 'data_preprocessor'):
-            others = {name: option for name, option in options.items() if name != key}
-            _require_effect(key, value, _run_again(cfg, others), changed)
+        if key.split('.')[0] in RUN_KEYS - {'data_root', 'data_preprocessor'}:
+            continue
+        alone = _run_again(cfg, {key: value})
+        others = _run_again(cfg, {name: option for name, option in options.items() if name != key})
+        if not _has_effect(key, others, changed) and not _has_effect(key, cfg, alone):
+            raise ValueError(_refusal(key, value, cfg))
     return changed
 
 
 def put(value: object, keys: Sequence[str], new: object) -> object:
-    """A copy of nested dicts, lists and tuples with ``new`` at these keys; a dict is merged into a dict.
+    """A copy of nested dicts, lists and tuples with ``new`` at these keys.
+
+    A dict is merged into a dict, or with ``_delete_=True`` in it replaces it, as in config files.
 
     Raises:
         KeyError: a list or tuple has no such position.
         TypeError: what has keys inside it is no dict, list or tuple.
     """
     if not keys:
-        if isinstance(new, dict) and isinstance(value, dict):
-            return Config._merge_a_into_b(copy.deepcopy(new), copy.deepcopy(value))
-        return copy.deepcopy(new)
+        new = copy.deepcopy(new)
+        if isinstance(new, dict) and not new.pop('_delete_', False) and isinstance(value, dict):
+            return Config._merge_a_into_b(new, copy.deepcopy(value))
+        return new
     key, rest = keys[0], keys[1:]
     if isinstance(value, dict):
         value = value.copy()
@@ -209,21 +204,29 @@ def _look_up(value: object, keys: Sequence[str]) -> object:
     return value
 
 
-def _require_effect(key: str, value: object, before: Config, after: Config) -> None:
-    old = _look_up(before, key.split('.'))
-    if old == _look_up(after, key.split('.')) or _read_by_run(before) != _read_by_run(after):
-        return
-    places = [path for path, held in _walk(_read_by_run(before)) if held == old and type(held) is type(old)]
+def _has_effect(key: str, before: Config, after: Config) -> bool:
+    """Whether a run is another one, or the value was the same before."""
+    path = key.split('.')
+    return _look_up(before, path) == _look_up(after, path) or _read_by_run(before) != _read_by_run(after)
+
+
+def _refusal(key: str, value: object, cfg: Config) -> str:
+    old, read = _look_up(cfg, key.split('.')), _read_by_run(cfg)
+    if old is None:
+        found, places = 'There is', [path for path, _ in walk(read) if path.endswith(f'.{key}')]
+    else:
+        found = f'Its value {old!r} stands at'
+        places = [path for path, held in walk(read) if held == old and type(held) is type(old)]
     instead = ', '.join(places[:SHOWN]) + (f' and {len(places) - SHOWN} more' if len(places) > SHOWN else '')
-    raise ValueError(
-        f'--cfg-options {key}={value!r} would change nothing: no part of a run of {before.filename} follows from it. '
-        + (f'Its value {old!r} stands at {instead}: set that' if places and old is not None else 'Nothing reads it')
+    return (
+        f'--cfg-options {key}={value!r} would change nothing: no part of a run of {cfg.filename} follows from it. '
+        + (f'{found} {instead}: set that' if places else 'Nothing reads it')
     )
 
 
 def _read_by_run(cfg: Config) -> dict:
     """What of a config a run reads, in the form in which it takes effect."""
-    read = {key: cfg.get(key) for key in RUN_KEYS - {'data_root'} if key in cfg}
+    read = {key: cfg.get(key) for key in cfg if key in RUN_KEYS and key != 'data_root'}
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if isinstance(read.get(key), dict) and isinstance(read[key].get('dataset'), dict):
             dataset = hand_down_data_root(read[key]['dataset'], cfg.get('data_root'))
@@ -231,12 +234,3 @@ def _read_by_run(cfg: Config) -> dict:
     if 'data_preprocessor' in read.get('model', {}):
         read.pop('data_preprocessor', None)
     return read
-
-
-def _walk(value: object, path: str = ''):
-    """All values inside of nested dicts and sequences, with their dotted keys."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
-    for key, item in items:
-        inner = f'{path}.{key}' if path else str(key)
-        yield inner, item
-        yield from _walk(item, inner)

@@ -1,6 +1,6 @@
 """From a batch of images as they were loaded to what the network takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,18 +15,18 @@ class SegDataPreProcessor(BaseDataPreprocessor):
     """Moves, normalises, pads and stacks a batch.
 
     Args:
-        mean, std: per channel, in the colour order after conversion, on the 0-255 scale.
+        mean, std: one number a channel, in the colour order after conversion, on the 0-255 scale.
         size: H x W that training images and annotations are padded to, at the bottom and right.
         size_divisor: pad training images so that both sides are multiples of it, in place of ``size``.
         pad_val: pixel value of the padding, after normalisation.
         seg_pad_val: label of the padding.
-        bgr_to_rgb, rgb_to_bgr: reverse the channels.
+        bgr_to_rgb, rgb_to_bgr: reverse the first three channels, which are colours.
         test_cfg: ``dict(size=...)`` or ``dict(size_divisor=...)`` to pad at test time, where images keep
             their own size by default.
         non_blocking: copy to the device without waiting.
 
     Returns (``forward``):
-        dict: ``inputs``, float B x 3 x H x W, or at test time a list of 3 x H x W where images have
+        dict: ``inputs``, float32 B x channels x H x W, or at test time a list of channels x H x W where images have
         different sizes; ``data_samples`` as given, annotations padded like their images in training.
     """
 
@@ -48,6 +48,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             raise ValueError('SegDataPreProcessor: bgr_to_rgb and rgb_to_bgr exclude each other')
         if (mean is None) != (std is None):
             raise ValueError('SegDataPreProcessor: give both mean and std, or neither')
+        if mean is not None and len(mean) != len(std):
+            raise ValueError(f'SegDataPreProcessor: mean={mean} and std={std} need one number each for every channel')
         if unknown := set(test_cfg or {}) - {'size', 'size_divisor'}:
             raise TypeError(f'SegDataPreProcessor: test_cfg knows size and size_divisor, not {sorted(unknown)}')
         self.padding = _check_padding(size, size_divisor)
@@ -58,6 +60,14 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         if self.normalize:
             self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), False)
             self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), False)
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> 'SegDataPreProcessor':
+        before = dict(self.named_buffers())
+        super()._apply(fn, recurse)
+        for name, value in self.named_buffers():
+            if value.dtype != before[name].dtype:  # model.half() is about parameters; images are normalised in float32
+                setattr(self, name, before[name].to(value.device))
+        return self
 
     def forward(self, data: dict, training: bool = False) -> dict:
         data = self.cast_data(data)
@@ -87,8 +97,22 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         return dict(inputs=batch, data_samples=samples)
 
     def _normalize(self, images: Tensor) -> Tensor:
-        """... x 3 x H x W of any type -> float32."""
-        images = images.flip(-3) if self.reverse_channels else images
+        """... x channels x H x W of any type -> float32."""
+        channels = images.shape[-3]
+        if self.reverse_channels:
+            if channels < 3:
+                raise ValueError(
+                    f'SegDataPreProcessor: bgr_to_rgb and rgb_to_bgr are about colours, the image has {channels} '
+                    'channel(s); set both to False'
+                )
+            colours = images[..., :3, :, :].flip(-3)
+            images = colours if channels == 3 else torch.cat([colours, images[..., 3:, :, :]], dim=-3)
+        if self.normalize and len(self.mean) != channels:
+            raise ValueError(
+                f'SegDataPreProcessor: mean and std have {len(self.mean)} numbers, the image has {channels} '
+                'channel(s); write one number a channel in data_preprocessor.mean and std, or load other channels '
+                "(LoadImageFromFile's color_type)"
+            )
         return (images.float() - self.mean) / self.std if self.normalize else images.float()
 
     @staticmethod

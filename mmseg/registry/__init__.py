@@ -7,12 +7,19 @@ without the caller importing anything else.
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
+from .hints import hints
+
 SCOPE = 'mmseg'
 
 
 def _child(parent: str, location: str) -> Registry:
     parent = getattr(mmengine_registry, parent)
-    return Registry(parent.name, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
+
+    def build(cfg, *args, **kwargs):
+        with hints():
+            return parent.build_func(cfg, *args, **kwargs)
+
+    return Registry(parent.name, build_func=build, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
 
 
 RUNNERS = _child('RUNNERS', 'engine')

@@ -1,5 +1,13 @@
 from mmengine.structures import BaseDataElement, PixelData
 
+# How a sample comes by each of its fields.
+SOURCES = dict(
+    gt_sem_seg='annotations come from LoadAnnotations in the pipeline, before PackSegInputs',
+    pred_sem_seg='labels come from the model: inference_model(model, image), or model.test_step(batch)',
+    seg_logits='scores are kept on request only: inference_model(model, image, scores=True), or in the config '
+    'model.test_cfg.return_scores=True',
+)
+
 
 class SegDataSample(BaseDataElement):
     """What is known of one image: its annotation, its prediction and its meta information.
@@ -8,7 +16,10 @@ class SegDataSample(BaseDataElement):
 
     - ``gt_sem_seg``: 1 x H x W, class indices, ``ignore_index`` where nothing is known
     - ``pred_sem_seg``: 1 x H x W, class indices at the image's own size
-    - ``seg_logits``: classes x H x W, scores; present only when scores were asked for
+    - ``seg_logits``: classes x H x W, scores at the image's own size, present only when they were asked for: logits,
+      whose softmax are probabilities; of a Mask2Former head, the sum over the queries of class probability times
+      mask probability, which is 0 or more and need not add up to 1 over the classes; of a head with one score for
+      two classes, 1 x H x W, the probability of class 1
 
     Meta information (``sample.metainfo``) holds what the transforms recorded: ``img_path``,
     ``ori_shape``, ``img_shape`` (both height, width), ``flip`` and so on.
@@ -16,7 +27,7 @@ class SegDataSample(BaseDataElement):
 
     @property
     def gt_sem_seg(self) -> PixelData:
-        return self._gt_sem_seg
+        return self._field('gt_sem_seg')
 
     @gt_sem_seg.setter
     def gt_sem_seg(self, value: PixelData) -> None:
@@ -28,7 +39,7 @@ class SegDataSample(BaseDataElement):
 
     @property
     def pred_sem_seg(self) -> PixelData:
-        return self._pred_sem_seg
+        return self._field('pred_sem_seg')
 
     @pred_sem_seg.setter
     def pred_sem_seg(self, value: PixelData) -> None:
@@ -40,7 +51,7 @@ class SegDataSample(BaseDataElement):
 
     @property
     def seg_logits(self) -> PixelData:
-        return self._seg_logits
+        return self._field('seg_logits')
 
     @seg_logits.setter
     def seg_logits(self, value: PixelData) -> None:
@@ -49,3 +60,8 @@ class SegDataSample(BaseDataElement):
     @seg_logits.deleter
     def seg_logits(self) -> None:
         del self._seg_logits
+
+    def _field(self, name: str) -> PixelData:
+        if f'_{name}' not in self.__dict__:
+            raise AttributeError(f'this sample has no {name}: {SOURCES[name]}')
+        return self.__dict__[f'_{name}']

@@ -3,7 +3,13 @@
 import errno
 import glob
 import os
+import re
 from contextlib import contextmanager, suppress
+
+try:
+    import fcntl
+except ImportError:  # Windows, which lets nobody remove an open file
+    fcntl = None
 
 _UNFINISHED = 'unfinished'  # suffix of a file that is being written
 
@@ -19,6 +25,7 @@ def atomic_write(path: str):
     temporary = f'{path}.{os.getpid()}.{_UNFINISHED}'
     try:
         with open(temporary, 'wb') as file:
+            _lock(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -43,9 +50,30 @@ def _sync_directory(path: str) -> None:
             raise
 
 
+def _lock(file) -> bool:
+    """Mark an open file as one that a living process writes; False if another has. The lock ends with the process."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)  # or this file system knows no locks
+    return True
+
+
 def remove_unfinished(folder: str) -> list[str]:
-    """Remove what a process that was killed while it wrote has left in a folder, and return those paths."""
-    left = glob.glob(os.path.join(glob.escape(folder), f'*.{_UNFINISHED}'))
-    for path in left:
-        os.remove(path)
+    """Remove what a process that was killed while it wrote has left in a folder, and return those paths.
+
+    What another process is writing at this moment stays.
+    """
+    left = []
+    for path in glob.glob(os.path.join(glob.escape(folder), f'*.{_UNFINISHED}')):
+        if not re.search(rf'\.\d+\.{_UNFINISHED}$', path):
+            continue  # no name of ours
+        with suppress(OSError):
+            with open(path, 'rb') as file:
+                abandoned = _lock(file)
+            if abandoned:
+                os.remove(path)
+                left.append(path)
     return left

@@ -55,6 +55,20 @@ def read_lines(path: str | Path, backend_args: dict | None = None) -> list[str]:
     return [line for line in lines if line]
 
 
+def require_plain(path: str | Path) -> None:
+    """Make sure that readers of other packages, which take UTF-8 without a byte-order mark only, can read a file.
+
+    Raises:
+        ValueError: they cannot; the message says why.
+    """
+    read_text(path)
+    if Path(path).read_bytes().startswith(tuple(MARKS)):
+        raise ValueError(
+            f"'{path}' begins with a byte-order mark, which has no place in it. Save it as UTF-8 without one (some "
+            "editors' name for UTF-8 with one is 'UTF-8 with BOM' or 'UTF-8 signature')"
+        )
+
+
 def read_data(path: str | Path) -> Any:
     """What a JSON or YAML file holds.
 

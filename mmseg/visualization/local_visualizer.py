@@ -1,6 +1,5 @@
 """Class colours over pictures, drawn with OpenCV; matplotlib is imported only when asked for."""
 
-import colorsys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from mmengine.visualization import Visualizer
 
 from mmseg.registry import DATASETS, VISUALIZERS
 from mmseg.structures import SegDataSample
+from mmseg.utils.palette import spread_palette
 
 
 class _NoFigure:
@@ -177,12 +177,6 @@ class SegLocalVisualizer(Visualizer):
                     thickness,
                     cv2.LINE_AA,
                 )
-
-
-def spread_palette(classes: int) -> np.ndarray:
-    """A colour for each class, C x 3: hues a golden ratio of the circle apart, so that none are alike."""
-    hues = [(0.618034 * i) % 1 for i in range(classes)]
-    return np.array([[round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.75, 0.9)] for hue in hues], dtype=np.uint8)
 
 
 def _region_centres(mask: np.ndarray, min_area: float) -> list[tuple[int, int]]:

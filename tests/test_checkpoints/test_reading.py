@@ -1,9 +1,12 @@
 import functools
 import os
 import pickle
+import random
 import subprocess
 import zipfile
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,8 +15,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from safetensors.torch import save_file
 from torch import nn
 
-from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, load_model_weights
-from mmseg.registry import MODELS
+from mmseg.checkpoints import load_checkpoint_file
 
 WEIGHTS = {'a.weight': torch.arange(6.0).view(2, 3), 'a.bias': torch.zeros(2)}
 
@@ -175,6 +177,125 @@ def test_what_the_user_allowed_elsewhere_is_not_allowed_here(tmp_path):
         torch.serialization.clear_safe_globals()
 
 
+def test_threads_read_at_once_and_nothing_of_torch_changes(tmp_path):
+    """Four read files with history buffers while a fifth reads one that needs an entry of its own."""
+    hub = MessageHub('test_threads')
+    hub.update_scalar('train/loss', 0.5)
+    torch.save({'state_dict': WEIGHTS, 'message_hub': hub.state_dict()}, tmp_path / 'history.pth')
+    torch.save(Anything(), tmp_path / 'theirs.pth')
+
+    def ours():
+        for _ in range(50):
+            state = load_checkpoint_file(tmp_path / 'history.pth')
+            assert state['message_hub']['log_scalars']['train/loss'].current() == 0.5
+
+    def theirs():
+        for _ in range(200):
+            assert isinstance(torch.load(tmp_path / 'theirs.pth', weights_only=True), Anything)
+
+    torch.serialization.add_safe_globals([Anything])
+    try:
+        before = set(torch.serialization.get_safe_globals())
+        with ThreadPoolExecutor(5) as pool:
+            for future in [pool.submit(work) for work in (ours, ours, ours, ours, theirs)]:
+                future.result()
+        assert set(torch.serialization.get_safe_globals()) == before
+    finally:
+        torch.serialization.clear_safe_globals()
+
+
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('protocol', [2, 3, 4, 5])
+def test_what_training_saves_is_read_as_torch_reads_it(tmp_path, protocol, zipped):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.zeros(1, 3, 4, 4)).sum().backward()
+    optimizer.step()
+    hub = MessageHub('test_what_training_saves')
+    hub.update_scalar('train/loss', 0.5)
+    base = torch.arange(24.0)
+    content = {
+        'state_dict': {'a': base.view(4, 6).t()[1:3], 'whole': base, 'half': torch.ones(3, dtype=torch.bfloat16)},
+        'parameters': dict(model.named_parameters()),
+        'optimizer': optimizer.state_dict(),
+        'history': hub.state_dict(),
+        'plain': [torch.Size([1]), {1, 2}, b'bytes', b'', bytearray(b'x'), 1 << 70, 1j, None, True, torch.float16],
+    }
+    path = tmp_path / 'c.pth'
+    torch.save(content, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+    ours, theirs = load_checkpoint_file(path), torch.load(path, weights_only=False)
+    assert_same(ours, theirs)
+    shared = [ours['state_dict'][name].untyped_storage().data_ptr() for name in ('a', 'whole')]
+    assert shared[0] == shared[1]
+
+
+def assert_same(ours, theirs):
+    assert type(ours) is type(theirs)
+    if isinstance(ours, torch.Tensor):
+        assert ours.dtype == theirs.dtype and ours.stride() == theirs.stride()
+        assert ours.requires_grad == theirs.requires_grad and torch.equal(ours, theirs)
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert_same(value, theirs[key])
+    elif isinstance(ours, (list, tuple)):
+        for value, other in zip(ours, theirs, strict=True):
+            assert_same(value, other)
+    elif isinstance(ours, HistoryBuffer):
+        assert_same(ours.data, theirs.data)
+    else:
+        assert np.array_equal(ours, theirs)
+
+
+def test_damage_inside_of_a_pickle_is_never_more_than_an_error(tmp_path):
+    """Any byte string as a pickle: read, refused or called damaged."""
+    hub = MessageHub('test_damage_inside')
+    hub.update_scalar('train/loss', 0.5)
+    for protocol in (2, 5):
+        torch.save({'a': WEIGHTS['a.bias'], 'h': hub.state_dict()}, tmp_path / 'good.pth', pickle_protocol=protocol)
+        with zipfile.ZipFile(tmp_path / 'good.pth') as good:
+            entries = {name: good.read(name) for name in good.namelist()}
+        rng = random.Random(protocol)
+        for _ in range(150):
+            instructions = bytearray(entries['good/data.pkl'])
+            place, source = rng.randrange(len(instructions)), rng.randrange(len(instructions))
+            instructions[place : place + rng.randrange(3)] = instructions[source : source + rng.randrange(9)]
+            with zipfile.ZipFile(tmp_path / 'c.pth', 'w') as archive:
+                for name, content in {**entries, 'good/data.pkl': instructions}.items():
+                    archive.writestr(name, content)
+            with suppress(ValueError):
+                load_checkpoint_file(tmp_path / 'c.pth')
+
+
+@pytest.mark.parametrize(
+    'instructions',
+    [
+        b'(I1\nI2\ncos\nsystem\nR.',
+        b'c__builtin__\nbytearray\n(L1000000000000000L\ntR.',  # that much memory
+        b'ctorch\nTensor\n(tR.',  # named, but not to be called
+        b'ctorch\nfloat32\n}b.',
+        b'ccollections\nOrderedDict\n(tR(dX\x05\x00\x00\x00itemsI1\nsb.',  # its method replaced: ignored
+        b'(Xmodule\nNNNtQ.',
+    ],
+)
+def test_instructions_by_hand(tmp_path, instructions):
+    with zipfile.ZipFile(tmp_path / 'c.pth', 'w') as archive:
+        archive.writestr('c/data.pkl', b'\x80\x02' + instructions)
+    with pytest.raises(ValueError, match=r'c\.pth: (refused|not a (PyTorch )?checkpoint)'):
+        load_checkpoint_file(tmp_path / 'c.pth')
+
+
+@pytest.mark.parametrize('forced', ['TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'])
+def test_torchs_switches_change_nothing(tmp_path, monkeypatch, forced):
+    monkeypatch.setenv(forced, '1')
+    torch.save({'a': torch.zeros(1), 'n': np.ones(2)}, tmp_path / 'c.pth')
+    torch.save({'a': torch.zeros(1), 'n': print}, tmp_path / 'evil.pth')
+    assert load_checkpoint_file(tmp_path / 'c.pth')
+    with pytest.raises(ValueError, match='refused'):
+        load_checkpoint_file(tmp_path / 'evil.pth')
+
+
 def test_arrays_of_numbers_are_read_and_can_be_saved_again(tmp_path):
     kinds = ('f8', 'f4', '>f4', 'i8', 'i4', 'u1', 'b1')
     arrays = {kind: np.arange(6).reshape(2, 3).T.astype(kind) for kind in kinds}
@@ -204,24 +325,6 @@ def test_a_torn_file(tmp_path):
         load_checkpoint_file(tmp_path / 'c.pth')
 
 
-@pytest.mark.parametrize(
-    ('meta', 'classes'),
-    [
-        ({'dataset_meta': {'classes': ('a',), 'palette': [[1, 2, 3]]}}, ('a',)),
-        ({'CLASSES': ('b',), 'PALETTE': [[1, 2, 3]]}, ('b',)),  # mmsegmentation 0.x
-        ({'CLASSES': ('b',), 'PALETTE': None}, None),
-        ({'dataset_meta': None}, None),
-        ({'dataset_meta': 'road'}, None),
-        ({}, None),
-        ('text', None),
-        (None, None),
-    ],
-)
-def test_class_names_that_a_checkpoint_states(meta, classes):
-    stated = dataset_meta_of({'meta': meta})
-    assert stated is None if classes is None else stated['classes'] == classes
-
-
 def test_no_weights_in_it(tmp_path):
     torch.save({'epoch': 3}, tmp_path / 'c.pth')
     with pytest.raises(ValueError, match='no weights in it .*epoch'):
@@ -231,43 +334,3 @@ def test_no_weights_in_it(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='nothing.pth.*does not exist'):
         load_checkpoint_file(tmp_path / 'nothing.pth')
-
-
-def test_all_or_nothing():
-    model = nn.Sequential(OrderedDict(a=nn.Linear(3, 2), b=nn.Linear(2, 2)))
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    with pytest.raises(ValueError, match=r'(?s)f\.pth does not fit.*in the model only \(2\): b\.weight, b\.bias'):
-        load_model_weights(model, WEIGHTS, source='f.pth')
-    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-
-
-class TestClassifier:
-    """Weights of a model with another class count."""
-
-    @staticmethod
-    def model(num_classes):
-        backbone = dict(type='LRFormer', embed_dims=(8, 16, 20, 32), depths=(1, 1, 1, 1))
-        return MODELS.build(
-            dict(
-                type='EncoderDecoder',
-                backbone=backbone,
-                decode_head=dict(type='LRHead', channels=16, num_classes=num_classes),
-            )
-        )
-
-    def test_is_refused_with_both_counts(self):
-        with pytest.raises(ValueError, match='has 7 classes, the model 3: set decode_head.num_classes'):
-            load_model_weights(self.model(3), self.model(7).state_dict(), source='f.pth')
-
-    def test_is_left_out_on_request(self):
-        model, weights = self.model(3), self.model(7).state_dict()
-        before = model.decode_head.conv_seg.weight.clone()
-        load_model_weights(model, weights, source='f.pth', ignore_mismatched_sizes=True)
-        assert torch.equal(model.decode_head.conv_seg.weight, before)
-        assert torch.equal(model.decode_head.squeeze1.conv.weight, weights['decode_head.squeeze1.conv.weight'])
-
-    def test_only_the_classifier_may_differ(self):
-        model, weights = self.model(3), self.model(7).state_dict()
-        weights['decode_head.squeeze1.conv.weight'] = torch.zeros(8, 68, 1, 1)
-        with pytest.raises(ValueError, match=r'other shape \(1\): decode_head\.squeeze1'):
-            load_model_weights(model, weights, source='f.pth', ignore_mismatched_sizes=True)

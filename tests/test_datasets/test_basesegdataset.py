@@ -135,6 +135,14 @@ def test_images_only(root, prefix):
     assert 'seg_map_path' not in dataset.get_data_info(0)
 
 
+def test_images_only_are_tested_without_their_annotations(root):
+    """A test split without labels takes the usual test pipeline."""
+    dataset = build(root, data_prefix={'img_path': 'img'}, test_mode=True, pipeline=LOAD)
+    assert dataset[0]['img'].shape == (4, 6, 3) and 'gt_seg_map' not in dataset[0]
+    with pytest.raises(ValueError, match='has no annotation'):  # training needs them
+        build(root, data_prefix={'img_path': 'img'}, pipeline=LOAD)[0]
+
+
 def test_home_folder(root, monkeypatch):
     monkeypatch.setenv('HOME', str(root))
     assert len(build('~')) == 3

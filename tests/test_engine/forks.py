@@ -4,7 +4,8 @@
 
 reads orders, one JSON object a line, and for each trains a toy in forked processes and prints a list of their exit
 codes. An order has ``work_dir``, ``processes``, ``workers``, ``broken`` (the index of a
-training sample without finite numbers, or null), ``iters`` and ``kill`` (null, or when and how processes are killed):
+training sample without finite numbers, or null), ``iters``, ``by_epoch`` (which loop) and ``kill`` (null, or when and
+how processes are killed):
 
 - two numbers: after that many training iterations and, then, seconds, all processes are killed;
 - "write": in the middle of the third write of a checkpoint; "renamed": after it, before ``last_checkpoint``;
@@ -40,8 +41,11 @@ from mmseg.registry import HOOKS
 from .toy import toy_config
 
 
-def exacting_config(work_dir: str, workers: int, iters: int = 24) -> Config:
-    """Everything that a resumed run could get wrong: dropout, running statistics, augmentation, EMA, schedules."""
+def exacting_config(work_dir: str, workers: int, iters: int = 24, by_epoch: bool = False) -> Config:
+    """Everything that a resumed run could get wrong: dropout, running statistics, augmentation, EMA, schedules.
+
+    An epoch is two iterations, and checkpoints come every three.
+    """
     cfg = toy_config(
         work_dir,
         model=dict(type='ToyModel', norm='BN', dropout=0.3),
@@ -60,6 +64,12 @@ def exacting_config(work_dir: str, workers: int, iters: int = 24) -> Config:
     cfg['train_dataloader'].update(num_workers=workers, dataset=dict(type='ToyDataset', length=10, noise=0.1))
     cfg['val_dataloader'] = {**cfg['val_dataloader'], 'num_workers': workers}
     cfg['default_hooks']['checkpoint'] = dict(type='CheckpointHook', interval=3, save_best='mIoU', max_keep_ckpts=2)
+    if by_epoch:
+        cfg['train_cfg'] = dict(type='EpochBasedTrainLoop', max_epochs=iters // 2, val_interval=2)
+        cfg['param_scheduler'][0] = dict(type='LinearLR', start_factor=0.1, end=2)
+        cfg['param_scheduler'][1]['begin'] = 4
+        cfg['default_hooks']['checkpoint']['by_epoch'] = False
+        cfg['log_processor'] = dict(window_size=5)
     return Config(cfg)
 
 
@@ -111,7 +121,7 @@ def run_process(order: dict, rank: int, port: int, progress: Path) -> None:
     kill = order['kill']
     if kill in ('write', 'renamed'):
         kill_in_third_write(kill)
-    cfg = exacting_config(order['work_dir'], order['workers'], order['iters'])
+    cfg = exacting_config(order['work_dir'], order['workers'], order['iters'], order['by_epoch'])
     cfg.train_dataloader.dataset.broken = order['broken']
     cfg.custom_hooks += [dict(type='Watch', progress=str(progress), kill=kill)]
     launcher = 'none'

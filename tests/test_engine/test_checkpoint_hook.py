@@ -10,9 +10,8 @@ from mmengine.config import Config
 
 from mmseg.engine import SegRunner
 from mmseg.engine.hooks import CheckpointHook
-from mmseg.registry import METRICS
 
-from .toy import SeenMetric, toy_config
+from .toy import toy_config
 
 try:
     import resource
@@ -20,18 +19,6 @@ except ImportError:  # Windows
     resource = None
 
 ROOT = Path(__file__).parents[2]
-
-
-@METRICS.register_module()
-class ScriptedMetric(SeenMetric):
-    """Returns the scores it was given, one a validation."""
-
-    def __init__(self, scores: list) -> None:
-        super().__init__()
-        self.scores = list(scores)
-
-    def evaluate(self, size: int) -> dict:
-        return dict(mIoU=self.scores.pop(0))
 
 
 def train(work_dir, scores=(1.0,) * 6, **hook):
@@ -75,7 +62,7 @@ def test_a_resumed_run_knows_the_best_score_and_the_files_to_remove(tmp_path):
     train(tmp_path, scores=[10, 30, 20, 20, 20, 20], max_keep_ckpts=2)
     hub = torch.load(tmp_path / 'iter_5.pth', weights_only=True)['message_hub']['runtime_info']
     assert hub['best_score'] == 30 and hub['best_ckpt'].endswith('best_mIoU_iter_2.pth')
-    assert hub['keep_ckpt_ids'] == [4, 5]
+    assert hub['kept_ckpts'] == ['iter_4.pth', 'iter_5.pth']
 
 
 @pytest.mark.parametrize(

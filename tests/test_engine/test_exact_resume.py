@@ -1,6 +1,6 @@
 """Training that is killed again and again ends with the bits of training that is not.
 
-LRFORMER_KILLS=10 kills ten times in each of the four cases, which takes minutes; by default it is less often.
+LRFORMER_KILLS=10 kills ten times in each of the eight cases, which takes minutes; by default it is less often.
 """
 
 import json
@@ -28,8 +28,8 @@ def trainings():
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
 
-        def train(work_dir, processes=1, workers=0, kill=None, code=0, broken=None):
-            order = dict(processes=processes, workers=workers, kill=kill, broken=broken, iters=ITERS)
+        def train(work_dir, processes=1, workers=0, by_epoch=False, kill=None, code=0, broken=None):
+            order = dict(processes=processes, workers=workers, by_epoch=by_epoch, kill=kill, broken=broken, iters=ITERS)
             server.stdin.write(json.dumps({**order, 'work_dir': str(work_dir)}) + '\n')
             server.stdin.flush()
             codes = json.loads(server.stdout.readline())
@@ -45,12 +45,11 @@ def whole_run(trainings, tmp_path_factory):
     """A function that returns the folder of an uninterrupted run."""
     done = {}
 
-    def get(processes, workers):
-        if (processes, workers) not in done:
-            folder = tmp_path_factory.mktemp('whole') / 'run'
-            trainings(folder, processes, workers)
-            done[processes, workers] = folder
-        return done[processes, workers]
+    def get(*case):
+        if case not in done:
+            done[case] = tmp_path_factory.mktemp('whole') / 'run'
+            trainings(done[case], *case)
+        return done[case]
 
     return get
 
@@ -97,30 +96,33 @@ def assert_same(one, other, where='outcome'):
         assert one == other, where
 
 
-CASES = [(1, 0), (1, 2), (2, 0), (2, 2)]
+CASES = [(processes, workers, by_epoch) for processes in (1, 2) for workers in (0, 2) for by_epoch in (False, True)]
+SHORT = [(1, 2, False), (2, 0, False), (1, 0, True), (2, 2, True)]
 
 
-@pytest.mark.parametrize(('processes', 'workers'), CASES if KILLS >= 10 else [(1, 2), (2, 0)])
-def test_killed_and_resumed_is_as_never_killed(tmp_path, trainings, whole_run, processes, workers):
+@pytest.mark.parametrize(('processes', 'workers', 'by_epoch'), CASES if KILLS >= 10 else SHORT)
+def test_killed_and_resumed_is_as_never_killed(tmp_path, trainings, whole_run, processes, workers, by_epoch):
+    case = processes, workers, by_epoch
     rng = random.Random(f'{processes} {workers}')
-    moments = ['write', 'validation', 'renamed'][: max(KILLS, 2)]
-    moments += [(rng.randint(1, 4), rng.uniform(0, 0.1)) for _ in range(KILLS - len(moments))]
+    kills = KILLS if KILLS >= 10 or not by_epoch else KILLS // 2
+    moments = ['write', 'validation', 'renamed'][: max(kills, 2)]
+    moments += [(rng.randint(1, 4), rng.uniform(0, 0.1)) for _ in range(kills - len(moments))]
     rng.shuffle(moments)
     for moment in moments:
-        trainings(tmp_path / 'killed', processes, workers, kill=moment, code=-9)
-    trainings(tmp_path / 'killed', processes, workers)
-    print(f'{processes} processes, {workers} workers: killed at {moments}')
-    assert_same(outcome(whole_run(processes, workers)), outcome(tmp_path / 'killed'))
+        trainings(tmp_path / 'killed', *case, kill=moment, code=-9)
+    trainings(tmp_path / 'killed', *case)
+    print(f'{case}: killed at {moments}')
+    assert_same(outcome(whole_run(*case)), outcome(tmp_path / 'killed'))
 
 
 def test_four_processes_sum_in_the_same_order_after_a_restart(tmp_path, trainings, whole_run):
     trainings(tmp_path / 'killed', processes=4, kill='validation', code=-9)
     trainings(tmp_path / 'killed', processes=4)
-    assert_same(outcome(whole_run(4, 0)), outcome(tmp_path / 'killed'))
+    assert_same(outcome(whole_run(4, 0, False)), outcome(tmp_path / 'killed'))
 
 
 def test_augmentation_does_not_depend_on_workers(whole_run):
-    assert_same(outcome(whole_run(1, 0)), outcome(whole_run(1, 2)))
+    assert_same(outcome(whole_run(1, 0, False)), outcome(whole_run(1, 2, False)))
 
 
 def test_sigterm_saves_and_asks_for_another_start(tmp_path, trainings, whole_run):
@@ -132,7 +134,7 @@ def test_sigterm_saves_and_asks_for_another_start(tmp_path, trainings, whole_run
         assert f'asked to leave by SIGTERM {message}' in (tmp_path / 'left.0.log').read_text()
         assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / f'iter_{message.split()[-1]}.pth')
     trainings(work_dir, processes=2)
-    assert_same(outcome(whole_run(2, 0)), outcome(work_dir))
+    assert_same(outcome(whole_run(2, 0, False)), outcome(work_dir))
 
 
 def test_processes_leave_out_the_same_steps(tmp_path, trainings):

@@ -6,9 +6,11 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.structures import PixelData
+from torch.utils.data import Sampler
 
 from mmseg.engine import SegRunner
-from mmseg.engine.runner.loops import NonFiniteError, _open
+from mmseg.engine.runner.skipped_steps import NonFiniteError, _open
+from mmseg.registry import DATA_SAMPLERS
 from mmseg.structures import SegDataSample
 
 from .toy import toy_config
@@ -24,6 +26,18 @@ class Record(Hook):
 
     def before_val(self, runner):
         self.validated.append(runner.iter)
+
+
+@DATA_SAMPLERS.register_module()
+class Backwards(Sampler):
+    def __init__(self, dataset, seed):
+        self.indices = range(len(dataset) - 1, -1, -1)
+
+    def __iter__(self):
+        return iter(self.indices)
+
+    def __len__(self):
+        return len(self.indices)
 
 
 def train(work_dir, **changes):
@@ -185,11 +199,6 @@ def test_seeking_works_with_workers_that_prefetch(tmp_path):
     [
         (dict(optim_wrapper={**amended_optimizer(), 'accumulative_counts': 2}), ValueError, 'global_batch_size'),
         (dict(train_cfg=dict(type='IterBasedTrainLoop', max_iters=0)), ValueError, 'max_iters must be .* not 0'),
-        (
-            dict(train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=1), batch_per_gpu=2),
-            ValueError,
-            'cannot accumulate',
-        ),
         (dict(train_cfg=dict(type='IterBasedTrainLoop', max_epochs=1)), TypeError, 'max_epochs'),
     ],
 )
@@ -198,10 +207,11 @@ def test_what_cannot_work_is_refused(tmp_path, changes, error, message):
         train(tmp_path, **changes)
 
 
-def test_a_sampler_that_cannot_seek_is_refused(tmp_path):
-    loader = {**toy_config(tmp_path)['train_dataloader'], 'sampler': dict(type='DefaultSampler')}
-    with pytest.raises(TypeError, match="can seek, not DefaultSampler: .*type='InfiniteSampler'"):
-        train(tmp_path, train_dataloader=loader)
+@pytest.mark.parametrize('train_cfg', [dict(by_epoch=False, max_iters=2), dict(by_epoch=True, max_epochs=2)])
+def test_a_sampler_that_cannot_seek_is_refused(tmp_path, train_cfg):
+    loader = {**toy_config(tmp_path)['train_dataloader'], 'sampler': dict(type='Backwards')}
+    with pytest.raises(TypeError, match="can seek, not Backwards: .*type='InfiniteSampler'"):
+        train(tmp_path, train_dataloader=loader, train_cfg=train_cfg)
 
 
 def test_evaluation_in_mixed_precision(tmp_path):

@@ -83,3 +83,13 @@ def test_a_bad_loss_counts_with_a_scaler_and_leaves_the_scale(float16):
     before = model.weight.clone()
     step(model, wrapper)
     assert not wrapper.skipped and not torch.equal(before, model.weight)
+
+
+@pytest.mark.parametrize('kind', [OptimWrapper, partial(AmpOptimWrapper, dtype='bfloat16')])
+def test_state_of_other_parameters_is_refused_with_the_way_out(kind):
+    """A run that is resumed with other parts frozen."""
+    model, wrapper = make(kind)
+    step(model, wrapper)
+    frozen = kind(torch.optim.AdamW([model.weight], lr=0.1))
+    with pytest.raises(ValueError, match='trained 2 tensors in groups of 2, this run trains 1 .*freeze.*load_from'):
+        frozen.load_state_dict(wrapper.state_dict())

@@ -111,6 +111,7 @@ def test_in_the_way_of_mmsegmentation_s_configs(tmp_path):
     [
         (SCENES, 'image_scale=(64,64)', 'stands at .*model.data_preprocessor.size'),
         (SCENES, 'data_root=/data', 'Nothing reads it'),
+        (SCENES, 'data_preprocessor.size=9,9', 'There is model.data_preprocessor.size: set that'),
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(config, option, instead):
@@ -130,14 +131,23 @@ def test_of_files_that_are_no_programs_and_of_imported_ones_variables_are_refuse
     assert load_config(tmp_path / 'b.py', ['model.w=9']).model.w == 9
 
 
-def test_an_option_that_says_what_is_so_already_is_none(tmp_path):
+def test_an_option_that_says_what_is_so_already_is_none():
     assert load_config(SCENES, ['image_scale=(128,128)']).image_scale == (128, 128)
+
+
+def test_the_nearer_option_counts():
+    for options in (
+        ['num_classes=5', 'model.decode_head.num_classes=7'],
+        ['model.decode_head.num_classes=7', 'num_classes=5'],
+    ):
+        assert load_config(ADE, options).model.decode_head.num_classes == 7
 
 
 @pytest.mark.parametrize(
     ('option', 'error', 'message'),
     [
         ('tensorboard', ValueError, 'write KEY=VALUE'),
+        ('model.=1', ValueError, 'write KEY=VALUE'),
         ('train_pipeline.9.prob=1', KeyError, "train_pipeline.9.prob: '9' is no position in a list of 7"),
         ('train_cfg.max_iters.x=1', TypeError, "train_cfg.max_iters.x: 160000 has no 'x' in it"),
         ('val_evaluator.iou_metrics=[mIoU', ValueError, 'do not match'),

@@ -84,6 +84,8 @@ class ToyModel(BaseModel):
 class SeenMetric(BaseMetric):
     """Counts how often each sample was predicted."""
 
+    metric_names = ['mIoU', 'most', 'least']
+
     def process(self, data_batch: dict, data_samples: list) -> None:
         self.results.extend(sample.index for sample in data_samples)
 
@@ -101,8 +103,24 @@ class SeenMetric(BaseMetric):
 
 
 @METRICS.register_module()
+class ScriptedMetric(SeenMetric):
+    """Returns the scores it was given, one a validation."""
+
+    metric_names = ['mIoU']
+
+    def __init__(self, scores: list) -> None:
+        super().__init__()
+        self.scores = list(scores)
+
+    def evaluate(self, size: int) -> dict:
+        return dict(mIoU=self.scores.pop(0))
+
+
+@METRICS.register_module()
 class ErrorMetric(BaseMetric):
     """How near predictions come to their targets."""
+
+    metric_names = ['mIoU']
 
     def process(self, data_batch: dict, data_samples: list) -> None:
         self.results.extend(float((s.prediction.cpu() - s.target).abs()) for s in data_samples)

@@ -65,3 +65,38 @@ def test_training_images_larger_than_size():
 def test_contradictions_raise(cfg):
     with pytest.raises((TypeError, ValueError)):
         SegDataPreProcessor(**cfg)
+
+
+@pytest.mark.parametrize('channels', [3, 4, 7])
+@pytest.mark.parametrize('key', ['bgr_to_rgb', 'rgb_to_bgr'])
+def test_only_colours_are_reversed(channels, key):
+    image = torch.arange(channels, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 2, 2)
+    preprocessor = SegDataPreProcessor(mean=[1] * channels, std=[1] * channels, **{key: True})
+    out = preprocessor(dict(inputs=[image, image]))['inputs'][1, :, 0, 0] + 1
+    assert out.tolist() == [2, 1, 0, *range(3, channels)]
+
+
+@pytest.mark.parametrize('channels', [1, 2])
+def test_fewer_channels_have_no_colours_to_reverse(channels):
+    with pytest.raises(ValueError, match=rf'the image has {channels} channel\(s\); set both to False'):
+        SegDataPreProcessor(bgr_to_rgb=True)(dict(inputs=[torch.zeros(channels, 2, 2)]))
+
+
+@pytest.mark.parametrize(('numbers', 'channels'), [(3, 1), (1, 3), (3, 4), (4, 3), (2, 1)])
+def test_another_number_of_channels_is_refused_by_both_numbers(numbers, channels):
+    preprocessor = SegDataPreProcessor(mean=[0] * numbers, std=[1] * numbers)
+    for images in (torch.zeros(1, channels, 2, 2), [torch.zeros(channels, 2, 2), torch.zeros(channels, 3, 2)]):
+        with pytest.raises(ValueError, match=rf'have {numbers} numbers, the image has {channels} channel'):
+            preprocessor(dict(inputs=list(images)))
+    with pytest.raises(ValueError, match='one number each'):
+        SegDataPreProcessor(mean=[0, 0, 0], std=[1])
+
+
+@pytest.mark.parametrize('convert', ['half', 'bfloat16', 'double'])
+def test_images_are_normalised_in_float32_whatever_the_model_is(convert):
+    data = batch((4, 4))
+    preprocessor = SegDataPreProcessor(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+    expected = preprocessor(data)['inputs']
+    model = torch.nn.Sequential(preprocessor)
+    out = getattr(model, convert)()[0](data)['inputs']
+    assert out.dtype == torch.float32 and torch.equal(out, expected)

@@ -2,6 +2,10 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
+from mmseg.checkpoints import load_model_weights
+from mmseg.models import LRFormer
+from mmseg.models.decode_heads import BaseDecodeHead
+from mmseg.models.segmentors.encoder_decoder import _drop_unread_maps
 from mmseg.models.segmentors.scores import ImageScores, MaskScores, Window
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -270,3 +274,140 @@ class TestConfiguration:
     def test_unknown_head_key(self):
         with pytest.raises(TypeError, match='chanels'):
             tiny_segmentor(auxiliary_head=dict(type='LRHead', chanels=16, channels=16, num_classes=5))
+
+
+class TestPrecision:
+    """model.half() and its kind: inputs follow the parameters, scores come in float32 at least."""
+
+    PREPROCESSOR = dict(type='SegDataPreProcessor', mean=[120.0, 110.0, 100.0], std=[58.0, 57.0, 56.0])
+
+    @pytest.mark.parametrize('make', [tiny_segmentor, tiny_mask_segmentor])
+    @pytest.mark.parametrize(('convert', 'error'), [('half', 0.01), ('bfloat16', 0.1), ('double', 1e-5)])
+    def test_predicts_and_trains(self, make, convert, error):
+        torch.manual_seed(0)
+        model = make(data_preprocessor=self.PREPROCESSOR, test_cfg=dict(return_scores=True))
+        images = list(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+        truth = [annotated(torch.randint(0, 5, (64, 64))) for _ in images]
+        for target in truth:
+            target.set_metainfo(dict(ori_shape=(50, 70)))
+
+        def scores():
+            with torch.no_grad():
+                return model.eval().test_step(dict(inputs=images, data_samples=truth))[0].seg_logits.data
+
+        expected = scores()
+        getattr(model, convert)()
+        found = scores()
+        assert found.dtype == (torch.float64 if convert == 'double' else torch.float32)
+        assert (found - expected).abs().max() <= error * expected.abs().max()
+        data = model.data_preprocessor(dict(inputs=images, data_samples=truth), training=True)
+        losses = model.train()(**data, mode='loss')
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        assert all(p.grad.isfinite().all() and p.grad.dtype == p.dtype for p in model.parameters())
+
+    @pytest.mark.parametrize('dtype', [torch.uint8, torch.float16, torch.float64])
+    def test_inputs_of_any_type(self, dtype):
+        model, image = tiny_segmentor().eval(), torch.randint(0, 2, (1, 3, 64, 64))
+        assert torch.equal(model(image.to(dtype)), model(image.float()))
+
+
+@MODELS.register_module()
+class OneMapHead(BaseDecodeHead):
+    def __init__(self, **cfg):
+        super().__init__(**cfg)
+        self.conv = torch.nn.Conv2d(self.in_channels, self.channels, 1)
+
+    def forward(self, inputs):
+        return self.cls_seg(self.conv(self._transform_inputs(inputs)))
+
+
+ONE_MAP = dict(type='OneMapHead', channels=8, num_classes=5)
+
+
+class TestNothingIsBuiltInVain:
+    """What gets no gradient costs memory, and is an error where several processes train."""
+
+    @pytest.mark.parametrize(
+        ('backbone', 'heads', 'stages'),
+        [
+            (dict(out_indices=(0, 1)), [dict(type='LRHead', channels=16, num_classes=5, in_index=(0, 1))], 2),
+            (dict(out_indices=(0, 2)), [dict(type='LRHead', channels=16, num_classes=5, in_index=(0, 1))], 3),
+            (dict(out_indices=(2,)), [dict(ONE_MAP, in_index=0)], 3),
+            (dict(out_indices=(0,)), [ONE_MAP], 1),
+            (dict(), [dict(type='LRHead', channels=16, num_classes=5, in_index=(0, 1))], 2),
+            (dict(), [dict(ONE_MAP, in_index=2), dict(ONE_MAP, in_index=0)], 3),
+            (dict(), [dict(ONE_MAP, in_index=-3), dict(ONE_MAP, in_index=-2)], 3),
+            (dict(), [dict(ONE_MAP, in_index=0), ONE_MAP], 4),
+            (dict(out_indices=(3, 1)), [dict(ONE_MAP, in_index=0)], 4),
+            (dict(out_indices=(1, 3)), [dict(ONE_MAP, in_index=0)], 2),
+            (dict(frozen_stages=4), [dict(ONE_MAP, in_index=1)], 2),
+        ],
+    )
+    def test_everything_that_is_built_learns(self, backbone, heads, stages):
+        head, *auxiliary = heads
+        cfg = dict(type='EncoderDecoder', backbone=dict(TINY, **backbone), decode_head=head, auxiliary_head=auxiliary)
+        model = MODELS.build(cfg).train()
+        assert len(model.backbone.stages) == stages
+        images, labels = torch.randn(2, 3, 64, 64), [annotated(torch.randint(0, 5, (64, 64))) for _ in range(2)]
+        losses = model(images, labels, mode='loss')
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        assert all((p.grad is not None) == p.requires_grad for p in model.parameters())
+        whole = MODELS.build(dict(TINY))  # a file with all stages
+        weights = {f'backbone.{name}': value for name, value in whole.state_dict().items()}
+        weights |= {name: value for name, value in model.state_dict().items() if name.startswith(('decode', 'aux'))}
+        load_model_weights(model, weights, source='a.pth')
+        model.load_state_dict(weights, strict=True)
+        kept = model.backbone.out_indices
+        maps, expected = model.eval().backbone(images), whole.eval()(images)
+        assert all(torch.equal(x, expected[i]) for x, i in zip(maps, kept, strict=True))
+
+    def test_the_heads_read_the_maps_that_they_name(self):
+        model = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(ONE_MAP, in_index=-3)))
+        assert (model.decode_head.in_index, model.decode_head.in_channels) == (1, 16)
+
+    def test_the_log_names_what_went_unused(self, monkeypatch):
+        lines = []
+        for module in ('segmentors.encoder_decoder', 'backbones.lrformer'):
+            monkeypatch.setattr(f'mmseg.models.{module}.print_log', lambda text, **_: lines.append(text))
+        model = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(ONE_MAP, in_index=1)))
+        weights = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=ONE_MAP)).state_dict()
+        weights = {k: v for k, v in weights.items() if 'decode_head' not in k} | model.decode_head.state_dict(
+            prefix='decode_head.'
+        )
+        load_model_weights(model, weights, source='a.pth')
+        excess = sum('.stages.2.' in name or '.stages.3.' in name for name in weights)
+        assert lines == [
+            "2 of the backbone's 4 maps are read by no head, and are not computed",
+            f'{excess} entries of stages after the first 2 were not needed',
+        ]
+
+    def test_a_file_of_another_variant_is_still_told_apart(self):
+        model = MODELS.build(dict(type='LRFormer', variant='t', out_indices=(0, 1)))
+        with pytest.raises(ValueError, match="the file holds variant 's'"):
+            load_model_weights(model, MODELS.build(dict(type='LRFormer', variant='s')).state_dict(), source='s.pth')
+
+    def test_a_backbone_that_cannot_drop_maps(self, monkeypatch):
+        lines = []
+        monkeypatch.setattr('mmseg.models.segmentors.encoder_decoder.print_log', lambda text, **_: lines.append(text))
+        monkeypatch.delattr(LRFormer, 'keep_maps')
+        model = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(ONE_MAP, in_index=1)))
+        assert 'leave them out of its out_indices' in lines[0] and len(model.backbone.stages) == 4
+
+    def test_several_decode_heads(self):
+        backbone = MODELS.build(TINY)
+        heads, none = _drop_unread_maps(backbone, [dict(ONE_MAP, in_index=-3), dict(ONE_MAP, in_index=0)], None)
+        assert [head['in_index'] for head in heads] == [1, 0] and none is None and len(backbone.stages) == 2
+
+    @pytest.mark.parametrize('in_index', [4, -5, (0, 4)])
+    def test_maps_that_do_not_exist(self, in_index):
+        with pytest.raises(ValueError, match='but the backbone gives 4 maps'):
+            MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(ONE_MAP, in_index=in_index)))
+
+    @pytest.mark.parametrize('cfg', [dict(num_levels=1), dict(num_levels=4), dict(in_index=(0, 1), num_levels=2)])
+    def test_queries(self, cfg):
+        head = dict(type='Mask2FormerHead', feat_channels=64, num_queries=9, num_encoder_layers=1, num_decoder_layers=1)
+        cfg = dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(head, num_classes=5, **cfg))
+        model = MODELS.build(cfg).train()
+        images, labels = torch.randn(2, 3, 64, 64), [annotated(torch.randint(0, 5, (64, 64))) for _ in range(2)]
+        sum(model(images, labels, mode='loss').values()).backward()
+        assert all(p.grad is not None for p in model.parameters())

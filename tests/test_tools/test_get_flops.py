@@ -68,3 +68,16 @@ def test_the_command_prints_the_table(tool, monkeypatch, capsys):
     tool.main()
     printed = capsys.readouterr().out
     assert 'decode_head' in printed and 'at 128x128: 0.' in printed.replace('\n', ' ')
+
+
+@pytest.mark.parametrize('channels', [1, 4, 12])
+def test_images_have_the_channels_that_the_backbone_takes(tool, channels):
+    def count(in_channels):
+        with torch.device('meta'):
+            backbone = dict(type='LRFormer', variant='n', in_channels=in_channels)
+            head = dict(type='LRHead', num_classes=5)
+            model = MODELS.build(dict(type='EncoderDecoder', backbone=backbone, decode_head=head))
+        return tool.count(model.eval(), (64, 64))['']
+
+    first_layer = 32 * 32 * 9 * 12  # multiply-adds for each channel of the image
+    assert count(channels) - count(3) == (channels - 3) * first_layer

@@ -86,3 +86,12 @@ def test_picture_without_file_comes_from_the_batch(runner, tmp_path):
 def test_bad_interval():
     with pytest.raises(ValueError, match='interval'):
         SegVisualizationHook(interval=0)
+
+
+@pytest.mark.parametrize('channels', [1, 2, 3, 4, 5])
+def test_pictures_of_images_of_other_channels(runner, tmp_path, channels):
+    inputs = torch.randint(0, 256, (channels, 6, 8), dtype=torch.uint8)
+    hook = SegVisualizationHook(interval=1, out_dir=str(tmp_path / 'show'))
+    hook.after_test_iter(runner, 0, *batch(None, inputs=inputs))
+    shown = torch.from_numpy(cv2.imread(str(tmp_path / 'show' / 'image_0.png'))).permute(2, 0, 1)
+    assert torch.equal(shown, inputs[:3] if channels >= 3 else inputs[:1].expand(3, -1, -1))

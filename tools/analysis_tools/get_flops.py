@@ -36,9 +36,10 @@ def count(model: nn.Module, shape: tuple[int, int]) -> dict[str, float]:
     """Multiply-adds by module name ('' is the whole model) for one image of H x W, on any device."""
     counter = FlopCounterMode(display=False, depth=None, custom_mapping=SAMPLING)
     device = next(model.parameters()).device
+    channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)  # of the stem
     model.requires_grad_(False)  # torch's counter trips over parameters that modules pass on
     with counter, torch.no_grad():
-        model(torch.zeros(1, 3, *shape, device=device), mode='tensor')
+        model(torch.zeros(1, channels, *shape, device=device), mode='tensor')
     root = type(model).__name__
     called = {name: sum(ops.values()) / 2 for name, ops in counter.get_flop_counts().items() if name != 'Global'}
     called = {name.removeprefix(root).removeprefix('.'): total for name, total in called.items()}

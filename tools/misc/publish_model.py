@@ -12,7 +12,13 @@ import io
 import re
 from pathlib import Path
 
-from mmseg.checkpoints import dataset_meta_of, load_checkpoint_file, write_checkpoint
+from mmseg.checkpoints import (
+    complete_dataset_meta,
+    dataset_meta_of,
+    load_checkpoint_file,
+    without_wrappers,
+    write_checkpoint,
+)
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.version import __version__
 
@@ -21,11 +27,11 @@ _LOCAL_STRING = re.compile(r"""(['"])(file://)?(~\w*/|/(?=[\w.])|[A-Za-z]:(/|\\)
 _LOCAL_WORD = re.compile(r"""(?<![\w./~])(~\w*/|/(?=\w)|[A-Za-z]:\\)[^\s'",;:)\]}]*""")
 
 
-def publish(source: Path, target: Path, weights: str = 'ema', metric: dict[str, float] | None = None) -> Path:
+def publish(source: str | Path, target: Path, weights: str = 'ema', metric: dict[str, float] | None = None) -> Path:
     """Write the stripped checkpoint.
 
     Args:
-        source: a ``.pth`` or ``.safetensors`` file.
+        source: a ``.pth`` or ``.safetensors`` file, or its URL.
         target: the file to write, to whose name the digits are added.
         weights: 'ema' for the averaged weights where there are any, 'last' for those of the last iteration.
         metric: values to state; None for those that the checkpoint holds.
@@ -41,8 +47,7 @@ def publish(source: Path, target: Path, weights: str = 'ema', metric: dict[str, 
     state_dict = checkpoint['state_dict']
     if averaged and weights == 'last':
         # mmengine's EMAHook saves the averaged weights in the model's place, and the model's in theirs.
-        prefix = 'module.'
-        state_dict = {key.removeprefix(prefix): v for key, v in averaged.items() if key.startswith(prefix)}
+        state_dict = {without_wrappers(key): v for key, v in averaged.items() if key.startswith('module.')}
     facts = {
         'dataset_meta': _classes_and_palette(checkpoint),
         'cfg': without_local_paths(str(meta.get('cfg') or meta.get('config') or '')) or None,
@@ -65,10 +70,9 @@ def publish(source: Path, target: Path, weights: str = 'ema', metric: dict[str, 
 
 def _classes_and_palette(checkpoint: dict) -> dict | None:
     stated = dataset_meta_of(checkpoint)
-    return stated and {
-        'classes': [str(name) for name in stated['classes']],
-        'palette': [[int(value) for value in colour] for colour in stated['palette']],
-    }
+    if stated and 'classes' in stated:  # whose colours can be made; names cannot
+        stated = complete_dataset_meta(stated, default=dict)
+    return stated and {key: list(value) for key, value in stated.items()}
 
 
 def _numbers(metric: object) -> dict[str, float] | None:
@@ -92,7 +96,7 @@ def _metric(text: str) -> tuple[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', metavar='IN', type=Path, help='checkpoint')
+    parser.add_argument('source', metavar='IN', help='checkpoint: a file or a URL')
     parser.add_argument('target', metavar='OUT', type=Path, help='file to write, .pth or .safetensors')
     parser.add_argument(
         '--weights',

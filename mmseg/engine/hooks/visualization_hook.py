@@ -98,7 +98,8 @@ class SegVisualizationHook(Hook):
         if path and mmengine.fileio.exists(path, backend_args=self.backend_args):
             image = mmcv.bgr2rgb(read_image(path, sample.get('seg_map_path'), backend_args=self.backend_args))
         else:
-            image = mmcv.bgr2rgb(inputs.clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
+            colours = inputs[: 3 if len(inputs) >= 3 else 1]  # of images of other channels, what can be shown
+            image = mmcv.bgr2rgb(colours.clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
             # What lies beyond img_shape was padded.
             height, width = sample.get('img_shape') or image.shape[:2]
             image = image[:height, :width]

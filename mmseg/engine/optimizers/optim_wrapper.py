@@ -44,6 +44,25 @@ class OptimWrapper(_OptimWrapper):
         if not self.skipped:
             self._step(**kwargs)
 
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Restore :meth:`state_dict`.
+
+        Raises:
+            ValueError: it is of other parameters.
+        """
+        theirs, ours = (
+            [len(group['params']) for group in groups]
+            for groups in (state_dict['param_groups'], self.optimizer.param_groups)
+        )
+        if theirs != ours:
+            raise ValueError(
+                f'the checkpoint trained {sum(theirs)} tensors in groups of {str(theirs)[1:-1]:.60}, this run trains '
+                f'{sum(ours)} in groups of {str(ours)[1:-1]:.60}: to go on with it, restore what it froze '
+                '(model.freeze, frozen_stages) and its paramwise_cfg; to train other parts, start from its weights '
+                'with load_from instead of --resume'
+            )
+        super().load_state_dict(state_dict)
+
     def _step(self, **kwargs) -> None:
         super().step(**kwargs)
 

@@ -1,29 +1,27 @@
 """Training, validation and test loops."""
 
 import bisect
-import os
+import math
+from collections.abc import Iterator
 
 import torch
-from mmengine.dist import barrier, broadcast, get_rank
+from mmengine.dist import broadcast, get_rank
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner import TestLoop as _TestLoop
 from mmengine.runner import ValLoop as _ValLoop
 from mmengine.runner.utils import calc_dynamic_intervals
-from mmengine.structures import BaseDataElement
 
-from mmseg.checkpoints import to_plain
 from mmseg.registry import LOOPS
-from mmseg.utils.atomic_file import atomic_write
 
 from ..amp import amp_dtype, autocast
 from ..samplers.sample_seed import PROCESS, seed_generators
 from .preemption import Preempted, all_leave, asked_to_leave
+from .skipped_steps import SkippedSteps
 
 
-@LOOPS.register_module()
-class IterBasedTrainLoop(BaseLoop):
-    """Trains for a number of iterations, each of them one step of the optimizer on one whole global batch.
+class _TrainLoop(BaseLoop):
+    """What both training loops are made of; each iteration is one step of the optimizer on one whole global batch.
 
     The batch may be spread over processes and over several passes whose gradients add up
     (:class:`~mmseg.engine.runner.BatchPlan`); neither changes what an iteration is. A resumed run enters the
@@ -35,9 +33,150 @@ class IterBasedTrainLoop(BaseLoop):
     the checkpoint, and validation or a hook that draws numbers in between changes nothing. A validation that was
     due after the checkpoint's iteration and did not end is caught up on.
 
-    A step whose loss or gradient is not finite is left out (:class:`~mmseg.engine.optimizers.OptimWrapper`), and
-    so is what its batch did to running statistics. SIGTERM ends training after the iteration at hand, with a
-    checkpoint (:mod:`.preemption`).
+    A step whose loss or gradient is not finite is left out (:mod:`.skipped_steps`), and so is what its batch did
+    to running statistics. SIGTERM ends training after the iteration at hand, with a checkpoint
+    (:mod:`.preemption`).
+    """
+
+    by_epoch: bool  # whether val_interval, and hooks that ask, count epochs
+
+    def __init__(
+        self,
+        runner,
+        dataloader: torch.utils.data.DataLoader | dict,
+        length: int,
+        val_begin: int,
+        val_interval: int,
+        dynamic_intervals: list[tuple[int, int]] | None,
+        patience: int,
+    ) -> None:
+        name = f'train_cfg.{"max_epochs" if self.by_epoch else "max_iters"}'
+        for key, value in ((name, length), ('train_cfg.val_interval', val_interval), ('train_cfg.patience', patience)):
+            if not isinstance(value, (int, float)) or value < 1 or int(value) != value:
+                raise ValueError(f'{key} must be a whole number of at least 1, not {value!r}')
+        super().__init__(runner, dataloader)
+        self.sampler = self.dataloader.sampler
+        if not hasattr(self.sampler, 'epoch_length' if self.by_epoch else 'seek'):
+            raise TypeError(
+                f'{type(self).__name__} needs a sampler that can seek, not {type(self.sampler).__name__}: '
+                "write train_dataloader.sampler=dict(type='InfiniteSampler', shuffle=True)"
+            )
+        self.patience = patience
+        self._iter = 0
+        self._epoch = 0
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self.stop_training = False  # EarlyStoppingHook sets it
+        self._milestones, self._intervals = calc_dynamic_intervals(val_interval, dynamic_intervals)
+        runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+
+    @property
+    def max_iters(self) -> int:
+        return self.max_epochs * self.iters_per_epoch
+
+    @property
+    def iter(self) -> int:
+        """Iterations done so far."""
+        return self._iter
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done so far."""
+        return self._epoch
+
+    def run(self) -> torch.nn.Module:
+        """Train to the end and return the model."""
+        runner = self.runner
+        plan = runner.batch_plan
+        runner.logger.info(str(plan))
+        self._accumulate(plan.accumulation)
+        runner.call_hook('before_train')
+        self.sampler.seek(self._iter * plan.global_batch)
+        runner.model.train()
+        self._skipped = SkippedSteps(runner, self.patience)
+        self._validate_if_due()
+        batches = iter(self.dataloader)
+        while self._epoch < self.max_epochs and not self.stop_training:
+            runner.call_hook('before_train_epoch')
+            while not self._epoch_is_over() and not self.stop_training:
+                self.run_iter(self._take(batches, plan.accumulation))
+                self._leave_if_asked()
+                self._validate_if_due()
+            if self._epoch_is_over():
+                runner.call_hook('after_train_epoch')
+                self._epoch += 1
+                self._validate_if_due()
+        runner.call_hook('after_train')
+        return runner.model
+
+    def _take(self, batches: Iterator, passes: int) -> list:
+        try:
+            return [next(batches) for _ in range(passes)]
+        except StopIteration:
+            raise RuntimeError(
+                f'{type(self.sampler).__name__} came to its end after {self._iter} of {self.max_iters} iterations: '
+                "it must go on for ever, as train_dataloader.sampler=dict(type='InfiniteSampler') does"
+            ) from None
+
+    def run_iter(self, batches: list) -> None:
+        """One step of the optimizer on this process's share of a global batch, in equal parts."""
+        runner = self.runner
+        whole = _join(batches)
+        index = self._iter - self._epoch * self.iters_per_epoch
+        seed_generators(runner.seed, get_rank(), self._iter, PROCESS)
+        runner.call_hook('before_train_iter', batch_idx=index, data_batch=whole)
+        self._skipped.before_step()
+        logs = [runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper) for batch in batches]
+        outputs = {key: sum(log[key].detach() for log in logs) / len(logs) for key in logs[0]}
+        self._skipped.after_step(outputs, batches)
+        runner.call_hook('after_train_iter', batch_idx=index, data_batch=whole, outputs=outputs)
+        self._iter += 1
+
+    def _validate_if_due(self) -> None:
+        """After an iteration and after an epoch; at the start, to catch up on what a killed run has not ended."""
+        hub, done = self.runner.message_hub, self._steps_done()
+        if self.runner.val_loop is None or not done or hub.get_info('last_validation') == self._iter:
+            return
+        self.val_interval = self._intervals[bisect.bisect(self._milestones, done + 1) - 1]
+        due = done >= self.val_begin and done % self.val_interval == 0
+        if due or self._iter == self.max_iters:
+            _share_buffers(self.runner.model)
+            self.runner.val_loop.run()
+            hub.update_info('last_validation', self._iter)  # loops of other packages do not say
+            self.runner.model.train()
+            self._leave_if_asked()
+
+    def _leave_if_asked(self) -> None:
+        if all_leave():
+            self.runner.logger.warning(f'asked to leave by SIGTERM after iteration {self._iter}')
+            self.runner.call_hook('before_leaving')
+            raise Preempted
+
+    def _accumulate(self, passes: int) -> None:
+        """Let the optimizer wrapper add up this many passes, and share gradients in the last only."""
+        wrapper = self.runner.optim_wrapper
+        if wrapper._accumulative_counts != 1:
+            raise ValueError(
+                f'optim_wrapper.accumulative_counts={wrapper._accumulative_counts} is not used here: state the '
+                'whole train_dataloader.global_batch_size, and limit what one process takes with batch_per_gpu'
+            )
+        wrapper._accumulative_counts = passes
+        # mmengine's runner has set these counts in iterations; the wrapper counts passes.
+        wrapper.initialize_count_status(self.runner.model, self._iter * passes, self.max_iters * passes)
+
+    def _refuse_to_go_back(self, source: str) -> None:
+        if self._iter > self.max_iters:
+            unit, limit = ('max_epochs', self.max_epochs) if self.by_epoch else ('max_iters', self.max_iters)
+            raise ValueError(
+                f'{source} was written after {self._iter} iterations, and train_cfg.{unit}={limit} ends after '
+                f'{self.max_iters}: there is nothing to go on with. Raise train_cfg.{unit}, or start a new run '
+                'from these weights with load_from'
+            )
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(_TrainLoop):
+    """Trains for a number of iterations, see :class:`_TrainLoop`; hooks take them for one epoch, as in mmengine.
 
     Args:
         runner: the runner.
@@ -50,6 +189,9 @@ class IterBasedTrainLoop(BaseLoop):
             :class:`NonFiniteError`; what is needed to look into it is saved in the work dir.
     """
 
+    by_epoch = False
+    max_epochs = 1
+
     def __init__(
         self,
         runner,
@@ -60,173 +202,111 @@ class IterBasedTrainLoop(BaseLoop):
         dynamic_intervals: list[tuple[int, int]] | None = None,
         patience: int = 10,
     ) -> None:
-        super().__init__(runner, dataloader)
-        self.sampler = self.dataloader.sampler
-        if not hasattr(self.sampler, 'seek'):
-            raise TypeError(
-                f'IterBasedTrainLoop needs a sampler that can seek, not {type(self.sampler).__name__}: '
-                "write train_dataloader.sampler=dict(type='InfiniteSampler', shuffle=True)"
-            )
-        if max_iters < 1 or int(max_iters) != max_iters:
-            raise ValueError(f'train_cfg.max_iters must be a whole number of at least 1, not {max_iters!r}')
-        if patience < 1:
-            raise ValueError(f'train_cfg.patience must be at least 1, not {patience!r}')
-        self._max_iters = int(max_iters)
-        self.patience = patience
-        self._iter = 0
-        self._epoch = 0
-        self.val_begin = val_begin
-        self.val_interval = val_interval or max(self._max_iters // 10, 1)
-        self.stop_training = False  # EarlyStoppingHook sets it
-        self._milestones, self._intervals = calc_dynamic_intervals(self.val_interval, dynamic_intervals)
-        runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+        if val_interval is None and isinstance(max_iters, (int, float)):
+            val_interval = max(int(max_iters) // 10, 1)
+        super().__init__(runner, dataloader, max_iters, val_begin, val_interval, dynamic_intervals, patience)
+        self.iters_per_epoch = int(max_iters)
+        images, batch = len(self.dataloader.dataset), runner.batch_plan.global_batch
+        self.iters_per_pass = math.ceil(images / batch)  # over the dataset, for schedules that are stated in epochs
 
-    @property
-    def max_iters(self) -> int:
-        return self._max_iters
+    def _epoch_is_over(self) -> bool:
+        return self._iter >= self.max_iters or self.stop_training
 
-    @property
-    def max_epochs(self) -> int:
-        """All iterations count as one epoch, as in mmengine."""
-        return 1
-
-    @property
-    def iter(self) -> int:
-        """Iterations done so far."""
+    def _steps_done(self) -> int:
         return self._iter
 
-    @property
-    def epoch(self) -> int:
-        return self._epoch
+    def enter(self, meta: dict, source: str) -> None:
+        """Go on from a checkpoint's ``meta``, whichever loop wrote it.
 
-    def run(self) -> torch.nn.Module:
-        """Train to the last iteration and return the model."""
-        runner = self.runner
-        plan = runner.batch_plan
-        runner.logger.info(str(plan))
-        self._accumulate(plan.accumulation)
-        runner.call_hook('before_train')
-        runner.call_hook('before_train_epoch')
-        self.sampler.seek(self._iter * plan.global_batch)
-        runner.model.train()
-        self._buffers = _Buffers(runner.model)
-        if runner.message_hub.get_info('last_validation') != self._iter:
-            self._validate_if_due()
-        batches = iter(self.dataloader)
-        while self._iter < self._max_iters and not self.stop_training:
-            self.run_iter([next(batches) for _ in range(plan.accumulation)])
-            self._leave_if_asked()
-            self._validate_if_due()
-        runner.call_hook('after_train_epoch')
-        runner.call_hook('after_train')
-        return runner.model
+        Raises:
+            ValueError: that is later than this loop ends.
+        """
+        self._iter, self._epoch = meta['iter'], 0
+        self._refuse_to_go_back(source)
 
-    def run_iter(self, batches: list) -> None:
-        """One step of the optimizer on this process's share of a global batch, in equal parts."""
-        runner = self.runner
-        whole = _join(batches)
-        seed_generators(runner.seed, get_rank(), self._iter, PROCESS)
-        runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=whole)
-        self._buffers.keep()
-        logs = [runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper) for batch in batches]
-        outputs = {key: sum(log[key].detach() for log in logs) / len(logs) for key in logs[0]}
-        self._count_skipped(outputs, batches)
-        runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=whole, outputs=outputs)
-        self._iter += 1
 
-    def _validate_if_due(self) -> None:
-        if self.runner.val_loop is None or self._iter == 0:
-            return
-        self.val_interval = self._intervals[bisect.bisect(self._milestones, self._iter + 1) - 1]
-        due = self._iter >= self.val_begin and self._iter % self.val_interval == 0
-        if due or self._iter == self._max_iters:
-            _share_buffers(self.runner.model)
-            self.runner.val_loop.run()
-            self.runner.model.train()
-            self._leave_if_asked()
+@LOOPS.register_module()
+class EpochBasedTrainLoop(_TrainLoop):
+    """Trains for a number of epochs, each of them the dataset in a new order, see :class:`_TrainLoop`.
 
-    def _leave_if_asked(self) -> None:
-        if all_leave():
-            self.runner.logger.warning(f'asked to leave by SIGTERM after iteration {self._iter}')
-            self.runner.call_hook('before_leaving')
-            raise Preempted
+    An epoch has as many whole global batches as the dataset gives, so that any number of processes sees the same
+    ones; the images that remain, other ones in each epoch, are left out of it, and the log says how many.
 
-    def _count_skipped(self, outputs: dict, batches: list) -> None:
-        hub = self.runner.message_hub
-        in_a_row = hub.get_info('skipped_in_a_row', 0)
-        if not getattr(self.runner.optim_wrapper, 'skipped', False):  # wrappers of other packages do not look
-            if in_a_row:
-                hub.update_info('skipped_in_a_row', 0)
-            return
-        self._buffers.put_back()
-        in_all = hub.get_info('skipped_steps', 0) + 1
-        hub.update_info('skipped_steps', in_all)
-        hub.update_info('skipped_in_a_row', in_a_row + 1)
-        bad = [name for name, value in outputs.items() if not value.isfinite().all()]
-        what = f'not finite: {", ".join(bad) or "a gradient, or another process"}'
-        self.runner.logger.warning(
-            f'iteration {self._iter + 1} left out, {what} ({in_a_row + 1} in a row, {in_all} in all)'
-        )
-        if in_a_row + 1 >= self.patience:
-            folder = self._save_for_debugging(batches)
-            raise NonFiniteError(
-                f'{what}, in {in_a_row + 1} iterations in a row (train_cfg.patience={self.patience}). '
-                f'{folder} holds the state before iteration {self._iter + 1} with the config, and its batch'
-            )
+    Args:
+        runner: the runner.
+        dataloader: a dataloader, or the config of one, whose sampler can ``seek`` (``InfiniteSampler``).
+        max_epochs: number of epochs.
+        val_begin: first epoch after which to validate. The last epoch is always followed by it.
+        val_interval: epochs from one validation to the next.
+        dynamic_intervals: pairs (epoch, val_interval from there on).
+        patience: as for :class:`IterBasedTrainLoop`.
 
-    def _save_for_debugging(self, batches: list) -> str:
-        """Every process its batch, the first one the rest."""
-        runner = self.runner
-        folder = os.path.join(runner.work_dir, f'not_finite_iter_{self._iter + 1}')
-        os.makedirs(folder, exist_ok=True)
-        with atomic_write(os.path.join(folder, f'batch_rank_{get_rank()}.pth')) as file:
-            torch.save(to_plain([_open(batch) for batch in batches]), file)
-        runner.save_checkpoint(folder, 'state.pth', meta=dict(epoch=self._epoch, iter=self._iter))
-        barrier()  # or the first to leave would have the launcher end those that still write
-        return folder
+    Raises:
+        ValueError: the dataset is smaller than one global batch.
+    """
 
-    def _accumulate(self, passes: int) -> None:
-        """Let the optimizer wrapper add up this many passes, and share gradients in the last only."""
-        wrapper = self.runner.optim_wrapper
-        if wrapper._accumulative_counts != 1:
+    by_epoch = True
+
+    def __init__(
+        self,
+        runner,
+        dataloader: torch.utils.data.DataLoader | dict,
+        max_epochs: int,
+        val_begin: int = 1,
+        val_interval: int = 1,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+        patience: int = 10,
+    ) -> None:
+        super().__init__(runner, dataloader, max_epochs, val_begin, val_interval, dynamic_intervals, patience)
+        self.max_epochs = int(max_epochs)
+        images, batch = len(self.dataloader.dataset), runner.batch_plan.global_batch
+        self.iters_per_epoch = self.iters_per_pass = images // batch
+        if not self.iters_per_epoch:
             raise ValueError(
-                f'optim_wrapper.accumulative_counts={wrapper._accumulative_counts} is not used here: state the '
-                'whole train_dataloader.global_batch_size, and limit what one process takes with batch_per_gpu'
+                f'the training set has {images} images, which is less than one global batch of {batch}: an epoch would '
+                'have no iteration. Lower train_dataloader.global_batch_size (or batch_size), or count iterations: '
+                "train_cfg=dict(type='IterBasedTrainLoop', max_iters=...)"
             )
-        wrapper._accumulative_counts = passes
-        # mmengine's runner has set these counts in iterations; the wrapper counts passes.
-        wrapper.initialize_count_status(self.runner.model, self._iter * passes, self._max_iters * passes)
+        self.sampler.epoch_length = self.iters_per_epoch * batch
+        left_out = images - self.sampler.epoch_length
+        runner.logger.info(
+            f'one epoch is {self.iters_per_epoch} iterations'
+            + (f'; {left_out} of {images} images, in each epoch others, do not fill a batch' if left_out else '')
+        )
 
+    def _epoch_is_over(self) -> bool:
+        return self._iter >= (self._epoch + 1) * self.iters_per_epoch
 
-class NonFiniteError(RuntimeError):
-    """Training has come to numbers that are not finite, and does not leave them."""
+    def _steps_done(self) -> int:
+        """Epochs done if one has just ended, otherwise 0, as no validation is due in the middle of one."""
+        return self._epoch if self._iter == self._epoch * self.iters_per_epoch else 0
 
+    def enter(self, meta: dict, source: str) -> None:
+        """Go on from a checkpoint's ``meta``, whichever loop wrote it.
 
-class _Buffers:
-    """A model's running statistics before an iteration, for the case that they must not learn from it."""
+        Where an epoch had another number of iterations (another batch, dataset or loop), iterations are counted anew,
+        so that epochs, schedules and the images already seen in this epoch go on as they were.
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.buffers = list(model.buffers())
-        self.kept = [torch.empty_like(buffer) for buffer in self.buffers]
-
-    def keep(self) -> None:
-        if self.buffers:
-            torch._foreach_copy_(self.kept, self.buffers)
-
-    def put_back(self) -> None:
-        if self.buffers:
-            torch._foreach_copy_(self.buffers, self.kept)
-
-
-def _open(value: object) -> object:
-    """Data elements among the dicts and lists of a batch as dicts of what they hold."""
-    if isinstance(value, BaseDataElement):
-        return {key: _open(item) for key, item in value.all_items()}
-    if isinstance(value, dict):
-        return {key: _open(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_open(item) for item in value]
-    return value
+        Raises:
+            ValueError: that is later than this loop ends.
+        """
+        self._iter, self._epoch = meta['iter'], meta['epoch']
+        if 'iters_per_epoch' in meta:
+            before = meta['iters_per_epoch']
+        elif 0 <= self._iter - self._epoch * self.iters_per_epoch <= self.iters_per_epoch:
+            before = self.iters_per_epoch
+        else:
+            before = self._iter // self._epoch if self._epoch else None
+        if before is None:  # written by a loop without epochs
+            self._epoch = self._iter // self.iters_per_epoch
+        elif before != self.iters_per_epoch:
+            part = (self._iter - self._epoch * before) / before
+            self._iter = self._epoch * self.iters_per_epoch + int(part * self.iters_per_epoch)
+            self.runner.logger.warning(
+                f'an epoch had {before} iterations in {source} and has {self.iters_per_epoch} now: training goes on in '
+                f'epoch {self._epoch + 1}, which is iteration {self._iter} by the new count'
+            )
+        self._refuse_to_go_back(source)
 
 
 def _join(batches: list):
@@ -257,6 +337,8 @@ class _Evaluation:
         amp: 'bfloat16', 'float16', 'auto' (what the device is best at), or None for full precision.
         """
         super().__init__(runner, dataloader, evaluator)
+        if not len(self.dataloader.dataset):
+            raise ValueError(f'the dataset of {type(self).__name__} is empty: there is nothing to measure')
         amp = amp or ('float16' if fp16 else None)
         self.dtype = amp_dtype(None if amp == 'auto' else amp) if amp else None
 
@@ -280,7 +362,7 @@ class ValLoop(_Evaluation, _ValLoop):
         resumed run validates it again. Otherwise it validates to the end first.
         """
         runner = self.runner
-        saved = runner.message_hub.get_info('keep_ckpt_ids', [])[-1:] == [runner.iter]
+        saved = runner.message_hub.get_info('saved_iter') == runner.iter
         runner.call_hook('before_val')
         runner.call_hook('before_val_epoch')
         runner.model.eval()

@@ -34,12 +34,12 @@ def heed_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _asked.clear()
     before = signal.signal(signal.SIGTERM, lambda *_: _asked.set())
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        _asked.clear()
 
 
 def asked_to_leave() -> bool:

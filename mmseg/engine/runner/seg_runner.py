@@ -3,11 +3,12 @@
 import importlib.util
 import os
 import time
+import uuid
 from functools import cached_property
 
 import mmengine
 import torch
-from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_distributed, master_only
 from mmengine.model import (
@@ -17,9 +18,9 @@ from mmengine.model import (
     revert_sync_batchnorm,
 )
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, Runner, loops
 from mmengine.visualization import Visualizer
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from mmseg.checkpoints import (
     find_resumable,
@@ -29,15 +30,22 @@ from mmseg.checkpoints import (
     message_hub_state,
     save_checkpoint_file,
 )
-from mmseg.registry import DATA_SAMPLERS, RUNNERS
+from mmseg.registry import RUNNERS
 from mmseg.version import __version__
 
+from .. import samplers
+from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
 from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
-from .loops import IterBasedTrainLoop
+from .log_processor import LogProcessor
+from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
+from .names import check_names, check_names_in_model
+from .own_types import can_seek, each_image_once, own_loop, seekable
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
+from .resuming import is_same_run, resume_optimizer_and_schedules
+from .schedules import fit_to_loop
 
 
 @RUNNERS.register_module()
@@ -51,7 +59,7 @@ class SegRunner(Runner):
     - ``data_root`` at the config's top level goes to every dataset that states none.
     - In validation and test no image is counted twice.
     - Weights load strictly; ``ignore_mismatched_sizes=True`` at the top level leaves out a classifier of another
-      class count.
+      class count, ``adapt_input_channels=True`` fits a 3-channel stem to another number of channels.
     - Checkpoints hold tensors and plain data only, and replace an older file only when complete.
     - ``tensorboard=True`` at the top level writes TensorBoard files beside the other logs.
     - A resumed run repeats the uninterrupted one bit for bit, or the log says what it differs in. A job that its
@@ -66,7 +74,15 @@ class SegRunner(Runner):
         """Build from a config, whose ``default_scope`` is 'mmseg' unless it says otherwise."""
         if cfg.get('default_scope') is None:
             cfg['default_scope'] = 'mmseg'
+        check_names(cfg)
         return super().from_cfg(cfg)
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """As mmengine's; before a run begins, what was built for it must agree."""
+        if fn_name == 'before_run':
+            check_agreement(self)
+            check_names_in_model(self)
+        super().call_hook(fn_name, **kwargs)
 
     # Processes and batch
 
@@ -127,7 +143,7 @@ class SegRunner(Runner):
                 dataloader['dataset'] = hand_down_data_root(dataloader['dataset'], self.cfg.get('data_root'))
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
-            if _can_seek(dataloader.get('sampler')):
+            if can_seek(dataloader.get('sampler')):
                 dataloader['dataset'] = dict(type='SeededSamples', dataset=dataloader['dataset'])
             if 'worker_init_fn' not in dataloader:
                 quiet = dataloader.pop('disable_subprocess_warning', False)
@@ -135,40 +151,66 @@ class SegRunner(Runner):
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """The training loop; ``by_epoch=False`` stands for ``type='IterBasedTrainLoop'``, as in mmengine."""
-        if isinstance(loop, dict) and 'type' not in loop and not loop.get('by_epoch', True):
-            loop = {
-                'type': 'IterBasedTrainLoop',
-                **{key: value for key, value in loop.items() if key != 'by_epoch'},
-            }
+        """The training loop; ``by_epoch`` stands for one of the two types, as in mmengine.
+
+        Where a config names mmengine's own loop or sampler, by whatever name or class, it gets this package's, which
+        means the same and keeps more promises.
+        """
+        if isinstance(loop, dict):
+            loop = dict(loop)
+            if 'type' not in loop and 'by_epoch' in loop:
+                loop['type'] = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'
+            if 'type' not in loop:
+                raise ValueError(
+                    "train_cfg must say how to count: type='IterBasedTrainLoop' with max_iters, or "
+                    "type='EpochBasedTrainLoop' with max_epochs"
+                )
+            loop = own_loop(loop, IterBasedTrainLoop, EpochBasedTrainLoop)
+            if loop['type'] in (IterBasedTrainLoop, EpochBasedTrainLoop):
+                self._train_dataloader = seekable(self._train_dataloader)
         built = super().build_train_loop(loop)
-        if self.batch_plan.accumulation > 1 and not isinstance(built, IterBasedTrainLoop):
+        if self.batch_plan.accumulation > 1 and not hasattr(built, 'iters_per_pass'):
             raise ValueError(
-                f'{type(built).__name__} cannot accumulate gradients ({self.batch_plan}): use IterBasedTrainLoop'
+                f'{type(built).__name__} cannot accumulate gradients ({self.batch_plan}): use IterBasedTrainLoop '
+                'or EpochBasedTrainLoop'
+            )
+        if isinstance(built, loops.EpochBasedTrainLoop) and isinstance(
+            built.dataloader.sampler, (InfiniteSampler, samplers.InfiniteSampler)
+        ):
+            raise ValueError(
+                f'{type(built).__name__} never ends with InfiniteSampler, which goes on for ever: derive it from '
+                'mmseg.engine.EpochBasedTrainLoop, or use a sampler that ends'
             )
         return built
 
     def build_param_scheduler(self, scheduler: dict | list) -> list:
-        """The schedules; one that would begin after the last iteration (short trial runs) is left out."""
+        """The schedules, see :func:`.schedules.fit_to_loop`."""
         schedulers = list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
-        late = [s for s in schedulers if isinstance(s, dict) and _begins_after(s, self.max_iters)]
-        for cfg in late:
-            self.logger.warning(
-                f'{cfg["type"]} begins at iteration {cfg["begin"]}, after the end of this run: left out'
-            )
-        return super().build_param_scheduler([s for s in schedulers if s not in late])
+        if hasattr(self.train_loop, 'iters_per_pass'):
+            schedulers = fit_to_loop(schedulers, self.train_loop, self.logger)
+        return super().build_param_scheduler(schedulers)
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """The validation loop, mmseg's ``ValLoop`` by default."""
-        self._val_dataloader = _each_image_once(self._val_dataloader)
-        return super().build_val_loop({'type': 'ValLoop', **loop} if isinstance(loop, dict) else loop)
+        self._val_dataloader = each_image_once(self._val_dataloader)
+        if isinstance(loop, dict):
+            loop = own_loop({'type': ValLoop, **loop}, ValLoop)
+        return super().build_val_loop(loop)
 
     def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """The test loop, mmseg's ``TestLoop`` by default."""
-        self._test_dataloader = _each_image_once(self._test_dataloader)
-        return super().build_test_loop({'type': 'TestLoop', **loop} if isinstance(loop, dict) else loop)
+        self._test_dataloader = each_image_once(self._test_dataloader)
+        if isinstance(loop, dict):
+            loop = own_loop({'type': TestLoop, **loop}, TestLoop)
+        return super().build_test_loop(loop)
 
     # Log
+
+    def build_log_processor(self, log_processor: LogProcessor | dict) -> LogProcessor:
+        """mmseg's ``LogProcessor`` by default."""
+        if isinstance(log_processor, dict):
+            log_processor = {'type': LogProcessor, **log_processor}
+        return super().build_log_processor(log_processor)
 
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
         """The visualizer, writing TensorBoard files as well if the config says ``tensorboard=True``."""
@@ -218,15 +260,14 @@ class SegRunner(Runner):
             FileNotFoundError: there is no such file.
             ValueError: it is no checkpoint, or does not fit the model; the message says what differs.
         """
-        return self._load_weights(filename, map_location, self.cfg.get('ignore_mismatched_sizes', False))
+        options = {key: self.cfg.get(key, False) for key in ('ignore_mismatched_sizes', 'adapt_input_channels')}
+        return self._load_weights(filename, map_location, **options)
 
-    def _load_weights(self, filename: str, map_location: str | torch.device, ignore_mismatched_sizes: bool) -> dict:
+    def _load_weights(self, filename: str, map_location: str | torch.device, **options: bool) -> dict:
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_model_weights(
-            model, checkpoint['state_dict'], source=filename, ignore_mismatched_sizes=ignore_mismatched_sizes
-        )
+        load_model_weights(model, checkpoint['state_dict'], source=filename, **options)
         self._has_loaded = True
         return checkpoint
 
@@ -242,7 +283,7 @@ class SegRunner(Runner):
         Raises:
             ValueError: the file holds weights but no training state.
         """
-        checkpoint = self._load_weights(filename, map_location, ignore_mismatched_sizes=False)
+        checkpoint = self._load_weights(filename, map_location)
         needed = [
             'meta',
             'message_hub',
@@ -256,26 +297,56 @@ class SegRunner(Runner):
                 'so it cannot be resumed: to start a new run from these weights, write load_from instead'
             )
         meta = checkpoint['meta']
-        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        if hasattr(self.train_loop, 'enter'):
+            self.train_loop.enter(meta, filename)
+        else:
+            self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
         if meta.get('seed') not in (None, self.seed):
             self.logger.warning(f'the seed of {filename}, {meta["seed"]}, is used instead of {self.seed}')
             self._randomness_cfg.update(seed=meta['seed'])
             self.set_randomness(**self._randomness_cfg)
             self.train_loop.dataloader.sampler.seed = self.seed
         load_message_hub_state(self.message_hub, checkpoint['message_hub'])
-        if resume_optimizer:
+        if is_same_run(meta, filename, self.work_dir):
+            self.run_id = meta['run']
+        else:  # its files are no concern of this run
+            for fact in ('kept_ckpts', 'last_ckpt', 'saved_iter'):
+                self.message_hub.pop_info(fact, None)
+        if resume_optimizer and resume_param_scheduler:
+            self._resume_optimizer(checkpoint, filename)
+        elif resume_optimizer:
             self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
             self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        if resume_param_scheduler and self.param_schedulers is not None:
-            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-            for scheduler, state in zip(self.param_schedulers, checkpoint['param_schedulers'], strict=True):
-                scheduler.load_state_dict(state)
         self.logger.info(f'resumed from {filename} after {self.iter} iterations')
         if changes := changed_circumstances(meta.get('circumstances', {}), self._circumstances()):
             self.logger.warning(
                 f'{filename} was written under other circumstances ({changes}): the global order of samples stays, but '
                 'this run is no longer bit-identical to the one that wrote it'
             )
+
+    def _resume_optimizer(self, checkpoint: dict, filename: str) -> None:
+        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+        if self.param_schedulers is not None:
+            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+        changes = resume_optimizer_and_schedules(
+            self.optim_wrapper,
+            self.param_schedulers or [],
+            checkpoint['optimizer'],
+            checkpoint['param_schedulers'],
+            self.train_loop,
+            filename,
+        )
+        if changes:
+            rates = ', '.join(f'{name} {values[0]:.4g}' for name, values in self.optim_wrapper.get_lr().items())
+            self.logger.warning(
+                f'the config has changed since {filename} ({changes}): it is the config that goes on, from iteration '
+                f'{self.iter} with {rates}'
+            )
+
+    @cached_property
+    def run_id(self) -> str:
+        """Names the run in its checkpoints; a run resumed in its own work dir keeps the name."""
+        return uuid.uuid4().hex
 
     @master_only
     def save_checkpoint(
@@ -309,6 +380,9 @@ class SegRunner(Runner):
         facts = dict(
             epoch=self.epoch + int(by_epoch),
             iter=self.iter + int(not by_epoch),
+            iters_per_epoch=self.train_loop.iters_per_epoch if getattr(self.train_loop, 'by_epoch', False) else None,
+            run=self.run_id,
+            work_dir=os.path.abspath(self.work_dir),
             cfg=self._config_text,
             seed=self.seed,
             experiment_name=self.experiment_name,
@@ -343,22 +417,3 @@ class SegRunner(Runner):
         if not isinstance(optim_wrapper, OptimWrapper) and 'optimizer' not in optim_wrapper:
             raise ValueError(f'optim_wrapper must state its optimizer, it states {", ".join(optim_wrapper)}')
         return super().build_optim_wrapper(optim_wrapper)
-
-
-def _begins_after(scheduler: dict, max_iters: int) -> bool:
-    return not scheduler.get('by_epoch', True) and scheduler.get('begin', 0) >= max_iters
-
-
-def _can_seek(sampler: dict | Sampler | None) -> bool:
-    kind = sampler.get('type') if isinstance(sampler, dict) else type(sampler)
-    return hasattr(DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind, 'seek')
-
-
-def _each_image_once(dataloader: DataLoader | dict | None) -> DataLoader | dict | None:
-    """mmengine's sampler repeats images until all processes have equally many; metrics must not count them so."""
-    if not isinstance(dataloader, (dict, Config)):
-        return dataloader
-    sampler = dataloader.get('sampler')
-    if not isinstance(sampler, dict) or sampler.get('type') != 'DefaultSampler':
-        return dataloader
-    return {**dataloader, 'sampler': {**sampler, 'round_up': False}}

@@ -1,5 +1,6 @@
 """An endless stream of sample indices that can be entered anywhere."""
 
+import math
 from collections.abc import Iterator, Sized
 
 import numpy as np
@@ -24,11 +25,15 @@ class InfiniteSampler(Sampler):
         dataset: the dataset, of any size above 0; one smaller than a batch is repeated within it.
         shuffle: a new permutation for each epoch, or the dataset's own order.
         seed: of the permutations; None agrees on a random one among all processes.
+
+    Attributes:
+        epoch_length: indices that an epoch deals out, all processes together; fewer than the dataset's where the
+            training loop wants whole batches only.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
-        self.size = len(dataset)
+        self.size = self.epoch_length = len(dataset)
         if self.size == 0:
             raise ValueError(f'{type(dataset).__name__} is empty: there is nothing to train on')
         self.shuffle = shuffle
@@ -43,10 +48,10 @@ class InfiniteSampler(Sampler):
         position = self.position + (self.rank - self.position) % self.world_size
         epoch = -1
         while True:
-            if position // self.size != epoch:
-                epoch = position // self.size
+            if position // self.epoch_length != epoch:
+                epoch = position // self.epoch_length
                 order = self._order(epoch)
-            yield SampleIndex(order[position % self.size], position, self.seed)
+            yield SampleIndex(order[position % self.epoch_length], position, self.seed)
             position += self.world_size
 
     def _order(self, epoch: int) -> list[int]:
@@ -58,5 +63,5 @@ class InfiniteSampler(Sampler):
         return torch.randperm(self.size, generator=generator).tolist()
 
     def __len__(self) -> int:
-        """Indices in one epoch of all processes together; iterating does not stop there."""
-        return self.size
+        """Indices of one epoch that come to one process; iterating does not stop there."""
+        return math.ceil(self.epoch_length / self.world_size)

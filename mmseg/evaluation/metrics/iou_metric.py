@@ -118,6 +118,16 @@ class IoUMetric(BaseMetric):
         # A dict keeps the order and drops what two metrics share (Acc).
         return list(dict.fromkeys(column for name in self.iou_metrics for column in COLUMNS[name]))
 
+    @property
+    def metric_names(self) -> list[str]:
+        """The keys of what :meth:`evaluate` will return, known before it does."""
+        if self.format_only:
+            return []
+        names = ['aAcc', *(f'm{column}' for column in self.columns)]
+        if self.per_class:
+            names += [f'{column}.{name}' for column in self.columns for name in scalar_names(self.classes)]
+        return [f'{self.prefix}/{name}' if self.prefix else name for name in names]
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count a batch.
 

@@ -12,16 +12,15 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
+from mmengine.logging import print_log
 from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmseg.checkpoints import load_checkpoint_file, load_model_weights
 from mmseg.registry import MODELS
 
 from ..layers import adaptive_avg_pool2d, in_strips, interpolate_bilinear
-from ..utils import freeze_parts, stages_to_freeze
+from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
 
 class Variant(NamedTuple):
@@ -271,7 +270,7 @@ class Stage(nn.Module):
 
 
 @MODELS.register_module()
-class LRFormer(BaseModule):
+class LRFormer(PretrainedModule):
     """The LRFormer backbone: B x 3 x H x W -> one map a stage, at strides 4, 8, 16 and 32.
 
     H and W may be anything from 32 up; a map's side is ceil(side / stride).
@@ -282,12 +281,13 @@ class LRFormer(BaseModule):
             place of the variant's. Without a variant, ``embed_dims`` and ``depths`` are required.
         in_channels: channels of the image.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
-        out_indices: the stages whose maps are returned.
+        out_indices: the stages whose maps are returned; those behind the last of them are not built.
         frozen_stages: how many of the first stages do not learn; 0 freezes the stem alone, -1 nothing.
         with_cp: gradient checkpointing: less memory, one more forward pass in training.
         q_conv, extra_act, use_ls: keys of the published configs, accepted at these values only.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads ImageNet weights and raises when
-            anything but their classification entries does not fit.
+            anything but their classification entries does not fit; ``adapt_input_channels=True`` in it for
+            another ``in_channels`` than their 3.
 
     Attributes:
         out_channels: channels of the maps returned.
@@ -296,6 +296,8 @@ class LRFormer(BaseModule):
     Raises:
         TypeError: for an unknown key, with the key to use where there is one.
     """
+
+    MAY_GO_UNUSED = r'head\.|norm'  # of an image classification network
 
     def __init__(
         self,
@@ -339,7 +341,8 @@ class LRFormer(BaseModule):
 
         drop_path = iter(torch.linspace(0, drop_path_rate, sum(sizes.depths), device='cpu').tolist())
         self.stages = nn.ModuleList()
-        for i, (dim, depth) in enumerate(zip(sizes.embed_dims, sizes.depths, strict=True)):
+        for i in range(max(self.out_indices) + 1):
+            dim, depth = sizes.embed_dims[i], sizes.depths[i]
             blocks = [
                 Block(
                     dim,
@@ -364,36 +367,38 @@ class LRFormer(BaseModule):
         # Norms leave maps so; from the image on, convolutions need not rearrange them.
         x = x.contiguous(memory_format=torch.channels_last)
         maps = []
-        for stage in self.stages[: max(self.out_indices) + 1]:
+        for stage in self.stages:
             x = stage(x)
             maps.append(x)
         return tuple(maps[i] for i in self.out_indices)
+
+    def keep_maps(self, count: int) -> None:
+        """From now on returns the first ``count`` maps only, without the stages that those do not need."""
+        self.out_indices, self.out_channels = self.out_indices[:count], self.out_channels[:count]
+        del self.stages[max(self.out_indices) + 1 :]
+        self.frozen = self.frozen[: len(self.stages) + 1]
 
     def train(self, mode: bool = True) -> 'LRFormer':
         super().train(mode)
         freeze_parts(self, self.frozen)
         return self
 
-    def init_weights(self) -> None:
-        """Loads the ImageNet weights that ``init_cfg`` names; the constructor has drawn all others."""
-        if not self.init_cfg or self.init_cfg.get('type') != 'Pretrained':
-            super().init_weights()
-            return
-        source = self.init_cfg['checkpoint']
-        weights = load_checkpoint_file(source)['state_dict']
-        weights = {name.removeprefix('backbone.'): value for name, value in weights.items()}
-        load_model_weights(self, weights, source=source, may_go_unused=r'head\.|norm')
-        self._is_init = True
-
-    @staticmethod
-    def convert_published(state_dict: dict, prefix: str) -> None:
-        """Renames the published entries of the backbone at ``prefix`` to ours, in place."""
+    def convert_published(self, state_dict: dict, prefix: str) -> None:
+        """Renames the published entries of the backbone at ``prefix`` to ours, in place; leaves out those of stages
+        that are not built."""
         rooms = {'patch_embed': 'embed', 'd_convs': 'pyramid', 'block': 'blocks'}
         for name in [name for name in state_dict if name.startswith(prefix)]:
             if found := re.match(r'(patch_embed|d_convs|block)([1-4])\.(.+)', name[len(prefix) :]):
                 room, stage, rest = found.groups()
                 rest = re.sub(r'^conv1\.', 'convs.', rest)  # the stem's convolutions
                 state_dict[f'{prefix}stages.{int(stage) - 1}.{rooms[room]}.{rest}'] = state_dict.pop(name)
+        unbuilt = tuple(f'{prefix}stages.{i}.' for i in range(len(self.stages), 4))
+        if excess := [name for name in state_dict if unbuilt and name.startswith(unbuilt)]:
+            for name in excess:
+                del state_dict[name]
+            print_log(
+                f'{len(excess)} entries of stages after the first {len(self.stages)} were not needed', logger='current'
+            )
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         self.convert_published(state_dict, prefix)
@@ -409,7 +414,8 @@ class LRFormer(BaseModule):
         theirs, ours = widths(state_dict), widths(self.state_dict(prefix=prefix))
         if not theirs or theirs == ours:
             return None
-        named = next((key for key, variant in VARIANTS.items() if variant.embed_dims == theirs), None)
+        count = len(theirs)  # stages that are not built are not compared
+        named = next((key for key, variant in VARIANTS.items() if variant.embed_dims[:count] == theirs), None)
         file = f"variant '{named}'" if named else 'no known variant'
         fix = f"; write variant='{named}' in the config, or take another file" if named else ''
         model = f"variant '{self.variant}'" if self.variant else 'no named variant'

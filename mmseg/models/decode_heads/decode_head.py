@@ -4,7 +4,6 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
@@ -12,11 +11,11 @@ from mmseg.structures import SegDataSample
 
 from ..losses import accuracy, share_of
 from ..losses.accuracy import BINARY_THRESHOLD
-from ..utils import resize
+from ..utils import PretrainedModule, resize
 from .binary import check_losses, check_scores
 
 
-class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
+class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
     """Scores every pixel of a map: list of B x C_i x H_i x W_i -> B x out_channels x H x W.
 
     Args:

@@ -90,9 +90,10 @@ class PixelDecoder(nn.Module):
     def attend(self, maps: Sequence[Tensor]) -> list[Tensor]:
         shapes = [tuple(x.shape[-2:]) for x in maps]
         channels, device = maps[0].shape[1], maps[0].device
+        dtype = self.level_encoding.weight.dtype
         pos = torch.cat(
             [
-                sine_positional_encoding(*shape, channels, device) + level
+                sine_positional_encoding(*shape, channels, device).to(dtype) + level
                 for shape, level in zip(shapes, self.level_encoding.weight, strict=True)
             ]
         )

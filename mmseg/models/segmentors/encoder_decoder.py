@@ -1,5 +1,6 @@
 """The segmentor: backbone -> neck -> decode head, its losses and its inference."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,15 +13,15 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..utils import describe_trainable, freeze_parts
+from ..utils import PretrainedModule, describe_trainable, freeze_parts
 from .scores import BinaryScores, ImageScores, MaskScores, Window
 
 
 @MODELS.register_module()
-class EncoderDecoder(BaseModel):
+class EncoderDecoder(PretrainedModule, BaseModel):
     """A backbone with a decode head on it.
 
-    ``model(inputs, data_samples, mode)`` takes float B x 3 x H x W and returns, by mode, 'loss': the
+    ``model(inputs, data_samples, mode)`` takes B x channels x H x W and returns, by mode, 'loss': the
     losses by name, 'predict': the data samples with ``pred_sem_seg`` at each image's own size,
     'tensor': what the head's ``forward`` returns. ``predict`` also takes a list of images of different sizes.
 
@@ -62,6 +63,8 @@ class EncoderDecoder(BaseModel):
         self.with_neck = neck is not None
         if self.with_neck:
             self.neck = MODELS.build(neck)
+        if not self.with_neck:
+            decode_head, auxiliary_head = _drop_unread_maps(self.backbone, decode_head, auxiliary_head)
         self.decode_head = self._build_head(decode_head)
         self.num_classes, self.align_corners = self.decode_head.num_classes, self.decode_head.align_corners
         self.out_channels = self.decode_head.out_channels
@@ -78,7 +81,7 @@ class EncoderDecoder(BaseModel):
             print_log(describe_trainable(self), logger='current')
 
     def _build_head(self, cfg: dict) -> nn.Module:
-        head = MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+        head = _class_of(cfg)
         source = self.neck if self.with_neck else self.backbone
         return MODELS.build(head.follow_backbone(cfg, source) if hasattr(head, 'follow_backbone') else cfg)
 
@@ -102,7 +105,9 @@ class EncoderDecoder(BaseModel):
         raise ValueError(f"EncoderDecoder: mode={mode!r} is not 'loss', 'predict' or 'tensor'")
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
-        maps = self.backbone(inputs)
+        # After model.half() and its kind; the preprocessor gives float32, a user whatever there is.
+        dtype = next((p.dtype for p in self.backbone.parameters() if p.is_floating_point()), inputs.dtype)
+        maps = self.backbone(inputs.to(dtype))
         return self.neck(maps) if self.with_neck else maps
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
@@ -212,3 +217,45 @@ def _check_test_cfg(test_cfg: dict | None) -> dict:
             f'crop_size={cfg["crop_size"]}; make it at most the window'
         )
     return cfg
+
+
+def _class_of(cfg: dict) -> type:
+    return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+
+
+def _drop_unread_maps(backbone: nn.Module, *heads: dict | Sequence[dict] | None) -> Sequence:
+    """Drops the backbone's last maps that no head reads, and what computes them; returns the heads' configs.
+
+    Parameters that get no gradient would cost memory, and processes that train together would wait for them.
+    """
+    count = len(getattr(backbone, 'out_channels', ()))
+
+    def in_index(head: dict) -> int | list[int] | None:
+        """Counted from the front."""
+        index = head.get('in_index')
+        index = getattr(_class_of(head), 'IN_INDEX', None) if index is None else index
+        if index is None or isinstance(index, int):
+            return index + count if index is not None and index < 0 else index
+        return [i + count if i < 0 else i for i in index]
+
+    each = [head for group in heads if group for head in ([group] if isinstance(group, dict) else group)]
+    indices = [in_index(head) for head in each]
+    if not count or None in indices:
+        return heads
+    read = [i for index in indices for i in ([index] if isinstance(index, int) else index)]
+    last = max(read)
+    if min(read) < 0 or last >= count - 1:
+        return heads
+    maps = f"{count - 1 - last} of the backbone's {count} maps are read by no head"
+    if not hasattr(backbone, 'keep_maps'):
+        print_log(f'{maps}: leave them out of its out_indices', logger='current', level=logging.WARNING)
+        return heads
+    print_log(f'{maps}, and are not computed', logger='current')
+    backbone.keep_maps(last + 1)
+
+    def from_front(group: dict | Sequence[dict] | None):
+        if isinstance(group, dict):
+            return {**group, 'in_index': in_index(group)}
+        return group and [from_front(head) for head in group]
+
+    return [from_front(group) for group in heads]

@@ -66,8 +66,8 @@ class ImageScores:
 
     @staticmethod
     def _prepare(scores: Tensor) -> Tensor:
-        # Contiguous, since PyTorch resizes other layouts with other kernels; float32 after mixed precision.
-        return scores.float().contiguous()
+        # Contiguous, since PyTorch resizes other layouts with other kernels.
+        return _single(scores).contiguous()
 
     def at_image_size(self, classes: Tensor | slice = slice(None)) -> Tensor:
         """Scores of the chosen classes, c x H x W at the image's size."""
@@ -172,7 +172,7 @@ class MaskScores(ImageScores):
     def _prepare(scores: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Class probabilities, classes x Q, and mask logits."""
         class_logits, mask_logits = scores
-        return class_logits.float().softmax(dim=-1)[:, :-1].T.contiguous(), mask_logits.float().contiguous()
+        return _single(class_logits).softmax(dim=-1)[:, :-1].T.contiguous(), _single(mask_logits).contiguous()
 
     @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
@@ -254,6 +254,11 @@ class _Rows:
             return x
         upper, lower, share = (part.to(x.device) for part in (self.upper, self.lower, self.share))
         return x[:, upper] * (1 - share) + x[:, lower] * share
+
+
+def _single(scores: Tensor) -> Tensor:
+    """In single precision, after networks in half precision; double stays."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 def _combine(probabilities: Tensor, masks: Tensor) -> Tensor:

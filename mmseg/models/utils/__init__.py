@@ -1,4 +1,5 @@
 from .freezing import describe_trainable, freeze_parts, stages_to_freeze
+from .pretrained import PretrainedModule
 from .wrappers import resize
 
-__all__ = ['describe_trainable', 'freeze_parts', 'resize', 'stages_to_freeze']
+__all__ = ['PretrainedModule', 'describe_trainable', 'freeze_parts', 'resize', 'stages_to_freeze']

@@ -54,11 +54,10 @@ def stages_to_freeze(frozen_stages: int, embedding: str, stages: Sequence[str]) 
 
 def describe_trainable(model: nn.Module) -> str:
     """How many of the model's parameters train, and which parts do not: 'backbone.stages.0, ...'."""
-    counts = {
-        wanted: sum(p.numel() for p in model.parameters() if p.requires_grad or not wanted) for wanted in (True, False)
-    }
-    text = f'{counts[True]:,} of {counts[False]:,} parameters train'
-    return f'{text}; frozen: {", ".join(_frozen_parts(model))}' if counts[True] < counts[False] else text
+    everything = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    text = f'{trained:,} of {everything:,} parameters train'
+    return f'{text}; frozen: {", ".join(_frozen_parts(model))}' if trained < everything else text
 
 
 def _frozen_parts(module: nn.Module, prefix: str = '') -> list[str]:

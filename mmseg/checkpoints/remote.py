@@ -1,0 +1,159 @@
+"""Checkpoints that are elsewhere: ``https://...`` and ``hf://OWNER/REPOSITORY[@REVISION]/FILE``, downloaded once."""
+
+import hashlib
+import json
+import os
+import re
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from http.client import HTTPException
+from typing import BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+
+import torch
+from filelock import FileLock, Timeout
+from mmengine.logging import print_log
+
+from mmseg.utils.atomic_file import atomic_write
+from mmseg.utils.progress import track
+
+from .checksum import digest_of_file
+from .hub import hub_file
+
+SCHEMES = ('http://', 'https://', 'hf://')
+_HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')  # torch's convention: name-0123abcd.pth
+_DATE = re.compile(r'(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$')  # name-20260131.pth
+_CHUNK = 1 << 20
+_TIMEOUT, _TRIES = 60, 3  # seconds without an answer; connections for one file
+
+
+def is_remote(source: str | os.PathLike) -> bool:
+    """Whether a checkpoint's name is a URL or a place on the hub."""
+    return os.fspath(source).startswith(SCHEMES)
+
+
+def local_file(source: str | os.PathLike) -> str:
+    """The local file of a checkpoint: itself, or the copy in the cache, downloaded when first asked for.
+
+    URLs are kept in ``torch.hub.get_dir()/checkpoints`` (``TORCH_HOME`` moves it), files of the hub in its own cache.
+    Of several processes one downloads and the others wait.
+
+    Raises:
+        FileNotFoundError: there is no such file at the URL.
+        ConnectionError: it cannot be reached; the message says where to put a copy.
+        ValueError: its SHA-256 is not that in its name (``name-0123abcd.pth``), or not that of the first download.
+    """
+    source = os.fspath(source)
+    if not is_remote(source):
+        return source
+    if source.startswith('hf://'):
+        if not (found := re.fullmatch(r'hf://([^/@]+/[^/@]+)(?:@([^/]+))?/(.+)', source)):
+            raise ValueError(f'{source!r} is not of the form hf://OWNER/REPOSITORY/FILE')
+        repository, revision, name = found.groups()
+        return hub_file(repository, name, revision)
+    return _file_of_url(source)
+
+
+def _file_of_url(url: str) -> str:
+    folder = os.path.join(torch.hub.get_dir(), 'checkpoints')
+    os.makedirs(folder, exist_ok=True)
+    name = re.sub(r'[^\w.-]', '_', os.path.basename(unquote(urlsplit(url).path))) or 'checkpoint'
+    path = os.path.join(folder, name)
+    if _facts(path).get('url', url) != url:  # another URL's file of the same name
+        stem, suffix = os.path.splitext(path)
+        path = f'{stem}.{hashlib.sha256(url.encode()).hexdigest()[:16]}{suffix}'
+    hashed = _HASH.search(name)
+    expected = hashed.group(1) if hashed and not _DATE.match(hashed.group(1)) else ''
+    with _lock(path):
+        if not os.path.isfile(path):
+            _download(url, path, expected)
+    facts = _facts(path)
+    if expected or facts:
+        expected = expected or facts['sha256']
+        found = digest_of_file(path)
+        if not found.startswith(expected):
+            raise ValueError(
+                f'{path}: its SHA-256 is {found[:16]}..., that of {url} is {expected[:16]}...: '
+                'remove it to download it again'
+            )
+    return path
+
+
+def _lock(path: str) -> AbstractContextManager:
+    lock = FileLock(f'{path}.lock')
+    try:
+        return lock.acquire(timeout=1)
+    except Timeout:
+        print_log(f'waiting for another process that downloads {path}', 'current')
+        return lock.acquire()
+
+
+def _facts(path: str) -> dict[str, str]:
+    """Where a file of the cache came from, and its SHA-256; {} if somebody else put it there."""
+    try:
+        with open(f'{path}.json', encoding='utf-8') as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def _download(url: str, path: str, expected: str) -> None:
+    from .reading import check_checkpoint_file  # which itself asks for files that are elsewhere
+
+    print_log(f'downloading {url} to {path}', 'current')
+    folder, name = os.path.split(path)
+    partial = os.path.join(folder, f'unfinished.{name}')  # the suffix tells its form
+    try:
+        with open(partial, 'wb') as file:
+            _fetch(url, file, path)
+            file.flush()
+            os.fsync(file.fileno())
+        digest = digest_of_file(partial)
+        if not digest.startswith(expected):
+            raise ValueError(f'{url}: refused: its SHA-256 begins with {digest[:16]}, not with {expected}')
+        try:
+            check_checkpoint_file(partial)
+        except ValueError as error:
+            reason = str(error).removeprefix(f'{partial}: ')
+            raise ValueError(f'{url}: what the server sent is refused: {reason}') from error
+        with atomic_write(f'{path}.json') as file:
+            file.write(json.dumps({'url': url, 'sha256': digest}).encode())
+        os.replace(partial, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(partial)
+
+
+def _fetch(url: str, file: BinaryIO, path: str) -> None:
+    """Write what is at a URL into a file; go on where a connection broke, if the server can."""
+    for tries in range(1, _TRIES + 1):
+        headers = {'User-Agent': 'lrformer', **({'Range': f'bytes={file.tell()}-'} if file.tell() else {})}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+                if file.tell() and response.status != 206:
+                    file.seek(0)
+                    file.truncate()
+                length = response.headers.get('Content-Length')
+                left = int(length) if length else None
+                for chunk in _chunks(response, left, os.path.basename(path)):
+                    file.write(chunk)
+                    left = left and left - len(chunk)
+                if left:
+                    raise ConnectionError(f'the connection broke {left} bytes before the end')
+                return
+        except HTTPError as error:
+            kind = FileNotFoundError if error.code in (404, 410) else ConnectionError
+            raise kind(f'{url}: the server answered {error.code} {error.reason}') from error
+        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+            if tries == _TRIES:
+                raise ConnectionError(
+                    f'{url} cannot be downloaded: {getattr(error, "reason", error)}. '
+                    f'Download it elsewhere and put it there: {path}'
+                ) from error
+
+
+def _chunks(response: BinaryIO, length: int | None, name: str) -> Iterator[bytes]:
+    chunks = iter(lambda: response.read(_CHUNK), b'')
+    return track(chunks, -(-length // _CHUNK), f'downloading {name}', unit='MiB') if length else chunks

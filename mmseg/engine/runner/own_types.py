@@ -1,0 +1,57 @@
+"""Where a config names a loop or sampler of mmengine's that this package has in a form that keeps more promises.
+
+A config may name it in several ways; what counts is the class that the name leads to.
+"""
+
+from mmengine.config import Config
+from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.registry import Registry
+from mmengine.runner import loops
+from torch.utils.data import DataLoader, Sampler
+
+from mmseg.registry import DATA_SAMPLERS, LOOPS
+
+from ..samplers import InfiniteSampler as SeekableSampler
+
+
+def resolved(registry: Registry, kind: str | type | None) -> type | None:
+    """The class that a config's ``type`` means: a name, a scoped or dotted one, or the class itself."""
+    return registry.get(kind) if isinstance(kind, str) else kind
+
+
+def own_loop(cfg: dict, *own: type) -> dict:
+    """The config of a loop; if that is one of ``own``, or mmengine's of the same name, with that class as type."""
+    kind = resolved(LOOPS, cfg.get('type'))
+    for ours in own:
+        if kind in (ours, getattr(loops, ours.__name__)):
+            return {**cfg, 'type': ours}
+    return cfg
+
+
+def can_seek(sampler: dict | Sampler | None) -> bool:
+    """Whether a sampler, or the one that a config describes, can start anywhere."""
+    kind = sampler.get('type') if isinstance(sampler, dict) else type(sampler)
+    return hasattr(resolved(DATA_SAMPLERS, kind), 'seek')
+
+
+def seekable(dataloader: DataLoader | dict | None) -> DataLoader | dict | None:
+    """For mmengine's two samplers, which deal out every index once an epoch, the one here, which does so as well."""
+    sampler = _sampler(dataloader, DefaultSampler, InfiniteSampler)
+    if sampler is None:
+        return dataloader
+    options = {key: value for key, value in sampler.items() if key != 'round_up'}  # only whole batches count anyway
+    return {**dataloader, 'sampler': {**options, 'type': SeekableSampler}}
+
+
+def each_image_once(dataloader: DataLoader | dict | None) -> DataLoader | dict | None:
+    """mmengine's sampler repeats images until all processes have equally many; metrics must not count them so."""
+    sampler = _sampler(dataloader, DefaultSampler)
+    return dataloader if sampler is None else {**dataloader, 'sampler': {**sampler, 'round_up': False}}
+
+
+def _sampler(dataloader: DataLoader | dict | None, *kinds: type) -> dict | None:
+    """The config of the sampler, if it is one of these."""
+    sampler = dataloader.get('sampler') if isinstance(dataloader, (dict, Config)) else None
+    if isinstance(sampler, dict) and resolved(DATA_SAMPLERS, sampler.get('type')) in kinds:
+        return sampler
+    return None
