@@ -3,6 +3,7 @@ from .deform_conv import build_deform_conv
 from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
+from .strips import in_strips, strips
 
 __all__ = [
     'AdaptiveAvgPool2d',
@@ -11,7 +12,9 @@ __all__ = [
     'MultiheadAttention',
     'adaptive_avg_pool2d',
     'build_deform_conv',
+    'in_strips',
     'interpolate_bilinear',
     'ms_deform_attn',
     'sine_positional_encoding',
+    'strips',
 ]

@@ -3,6 +3,7 @@
 from mmengine.model import BaseModule
 
 from mmseg.checkpoints import load_pretrained
+from mmseg.zoo import checkpoint_file
 
 
 class PretrainedModule(BaseModule):
@@ -33,5 +34,5 @@ class PretrainedModule(BaseModule):
                 f'are {", ".join(known)}'
             )
         may = dict(may_go_unused=self.MAY_GO_UNUSED, may_be_missing=self.MAY_BE_MISSING)
-        load_pretrained(self, self.init_cfg['checkpoint'], **may, **options)
+        load_pretrained(self, checkpoint_file(self.init_cfg['checkpoint']), **may, **options)
         self._is_init = True
