@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from mmseg import zoo
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
 
@@ -25,13 +26,14 @@ from .overrides import read_options, with_options
 from .runner import SegRunner
 from .runner.names import OPTIONAL_KEYS, walk
 from .runner.preemption import Preempted, heed_sigterm
+from .tta import use_tta
 
 
 def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: str | None = None) -> Config:
     """Read a config file.
 
     Args:
-        path: the file.
+        path: the file, or the name of a config that comes with the package (its file's, without ``.py``).
         options: values to put in, by dotted key; or KEY=VALUE texts as typed (:mod:`.option_text`). They take effect
             as if written into the file (:mod:`.overrides`).
         work_dir: where the run writes; None for what the config says, or ``work_dirs/NAME_OF_THE_CONFIG``.
@@ -40,9 +42,9 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
         FileNotFoundError: there is no such file; the message names similar ones beside it.
         KeyError: an option's first key is neither in the config nor known.
         ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
-            that is not plain UTF-8.
+            that is not plain UTF-8, or a name of nothing; the message names similar ones.
     """
-    path = Path(path)
+    path = Path(zoo.config_file(path) if zoo.is_name(path) else path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
     require_plain_config(path)
@@ -125,6 +127,7 @@ def test(
     show: bool = False,
     show_dir: str | None = None,
     wait_time: float = 2.0,
+    tta: bool = False,
 ) -> dict:
     """Test a checkpoint on a config's test split.
 
@@ -137,6 +140,7 @@ def test(
         show: open a window with each prediction, for ``wait_time`` seconds.
         show_dir: folder for pictures of annotation and prediction.
         wait_time: see ``show``.
+        tta: let the model see each image in several views (:mod:`.tta`).
 
     Returns:
         The metrics by name.
@@ -145,6 +149,8 @@ def test(
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
     if amp is not None:
         cfg.test_cfg.amp = amp
+    if tta:
+        use_tta(cfg)
     if out is not None:
         metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         for metric in metrics:
@@ -158,7 +164,7 @@ def test(
             wait_time=wait_time,
             out_dir=show_dir,
         )
-        cfg.setdefault('default_hooks', {})['visualization'] = drawing
+        cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'visualization': drawing}
     with _hints_with_places(cfg):
         runner = SegRunner.from_cfg(cfg)
         metrics = runner.test()
@@ -242,7 +248,7 @@ def _exit(code: int) -> None:
 
 
 def _require_checkpoint(path: str) -> None:
-    if not is_remote(path) and not os.path.isfile(path):
+    if not is_remote(path) and path not in zoo.models() and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 
 

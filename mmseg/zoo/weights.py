@@ -40,15 +40,21 @@ def weights_file(name: str) -> str:
     return _from_hub(model, name, model.crop, 'model_release/')
 
 
-def pretrained_file(path: str) -> str:
-    """ImageNet weights that a config names: the local file, or without one the hub's, if they are published ones."""
-    backbone = backbones().get(os.fspath(path))
-    if backbone is None or os.path.isfile(path):
-        return path
+def checkpoint_file(source: str) -> str:
+    """The checkpoint that a config or a command means.
+
+    That of a published model for its name, the hub's ImageNet weights for the file of a config that is not here;
+    anything else as it is.
+    """
+    if source in models():
+        return weights_file(source)
+    backbone = backbones().get(source)
+    if backbone is None or os.path.isfile(source):
+        return source
     try:
-        return _from_hub(backbone, Path(path).stem, None, 'pretrained/')
+        return _from_hub(backbone, Path(source).stem, None, 'pretrained/')
     except OSError as error:
-        raise FileNotFoundError(f'checkpoint {path!r} does not exist here, and {error}') from error
+        raise FileNotFoundError(f'checkpoint {source!r} does not exist here, and {error}') from error
 
 
 def _from_hub(entry: Model | Backbone, name: str, size: int | None, folder: str) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -98,6 +99,18 @@ def test_the_api_takes_classes_and_palette_from_it(tool, tmp_path, suffix):
     again = init_model(config, published, device='cpu')
     assert again.dataset_meta['classes'] == list('abcdefgh') and again.dataset_meta['palette'][7] == [7, 7, 7]
     assert same(again.state_dict(), model.state_dict())
+
+
+def test_a_palette_that_is_missing_or_an_array(tool, tmp_path):
+    for stated, colours in (
+        (dict(classes=('a', 'b')), None),
+        (dict(classes=('a', 'b'), palette=np.array([[1, 2, 3], [4, 5, 6]])), [[1, 2, 3], [4, 5, 6]]),
+        (dict(palette=[[1, 2, 3]]), [[1, 2, 3]]),
+    ):
+        torch.save(dict(state_dict={'a': torch.zeros(1)}, meta=dict(dataset_meta=stated)), tmp_path / 'c.pth')
+        meta = load_checkpoint_file(tool.publish(tmp_path / 'c.pth', tmp_path / 'p.pth'))['meta']['dataset_meta']
+        assert meta.get('classes') == (['a', 'b'] if 'classes' in stated else None)
+        assert meta['palette'] == colours if colours else len(meta['palette']) == 2
 
 
 @pytest.mark.parametrize(

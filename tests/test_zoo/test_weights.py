@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants
+from mmengine.config import Config
 
 from mmseg import zoo
 from mmseg.apis import init_model
 from mmseg.checkpoints import load_checkpoint_file, local_file
+from mmseg.engine import SegRunner
+from mmseg.engine.launch import load_config
+from mmseg.engine.launch import test as run_test
 from mmseg.models.backbones import LRFormer
 from mmseg.zoo import catalogue
 
 from ..published import formula_weights
+from ..test_engine.toy import toy_config
 from .hub import hub_at
 
 NAME, FILE = 'lrformer-t-160k_ade20k', 'lrformer-t-160k_ade20k_46.7.pth'
@@ -108,6 +113,8 @@ def test_an_unknown_name_is_answered_with_similar_ones(hub):
         init_model('lrformer-t-160k_ade20', device='cpu')
     with pytest.raises(ValueError, match='did you mean .*lrformer-t-160k_ade20k'):
         zoo.resolve('LRFormer-T-160k_ADE20K')
+    with pytest.raises(ValueError, match='did you mean lrformer-n_scenes-128x128'):
+        load_config('lrformer-n_scenes-128')
     with pytest.raises(ValueError, match='names are lrformer-b-160k_ade20k, '):
         zoo.resolve('segformer')
     with pytest.raises(ValueError, match='without published weights: give a checkpoint'):
@@ -152,8 +159,19 @@ def test_imagenet_weights_of_configs_come_from_there_too(hub, tmp_path):
 def test_missing_imagenet_weights_without_a_network(hub, monkeypatch):
     monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
     with pytest.raises(FileNotFoundError, match=r"LRFormer_base.pth' does not exist here.*into pretrained/"):
-        zoo.pretrained_file('pretrained/LRFormer_base.pth')
-    assert zoo.pretrained_file('pretrained/mine.pth') == 'pretrained/mine.pth'  # no business of the zoo
+        zoo.checkpoint_file('pretrained/LRFormer_base.pth')
+    assert zoo.checkpoint_file('pretrained/mine.pth') == 'pretrained/mine.pth'  # no business of the zoo
+
+
+def test_load_from_and_the_tools_take_a_name(hub, tmp_path):
+    cfg = load_config('lrformer-t_custom-dataset')  # from any folder
+    assert cfg.work_dir == 'work_dirs/lrformer-t_custom-dataset'
+    assert cfg.load_from == NAME and zoo.checkpoint_file(NAME) == zoo.weights_file(NAME)
+    runner = SegRunner.from_cfg(Config(toy_config(tmp_path / 'run', load_from=NAME)))
+    with pytest.raises(ValueError, match=rf'{FILE} does not fit the model'):  # of a toy
+        runner.load_or_resume()
+    with pytest.raises(ValueError, match='no file of .* is known to be lrformer-l-160k_ade20k'):
+        run_test(Config(toy_config(tmp_path / 'test')), 'lrformer-l-160k_ade20k')
 
 
 def test_a_place_on_the_hub_is_a_checkpoint(hub):
