@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
+from mmseg.zoo import config_file, is_name
 
 from .config_text import require_plain_config
 from .overrides import read_options, with_options
@@ -31,18 +32,19 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     """Read a config file.
 
     Args:
-        path: the file.
+        path: the file, or the name of a config that the package has (:func:`mmseg.zoo.config_file`).
         options: values to put in, by dotted key; or KEY=VALUE texts as typed (:mod:`.option_text`). They take effect
             as if written into the file (:mod:`.overrides`).
         work_dir: where the run writes; None for what the config says, or ``work_dirs/NAME_OF_THE_CONFIG``.
 
     Raises:
         FileNotFoundError: there is no such file; the message names similar ones beside it.
+        ValueError: there is no such name; the message names similar ones.
         KeyError: an option's first key is neither in the config nor known.
         ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
             that is not plain UTF-8.
     """
-    path = Path(path)
+    path = Path(config_file(path) if is_name(path) else path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
     require_plain_config(path)

@@ -3,6 +3,7 @@
 from mmengine.model import BaseModule
 
 from mmseg.checkpoints import load_pretrained
+from mmseg.zoo import pretrained_file
 
 
 class PretrainedModule(BaseModule):
@@ -31,5 +32,5 @@ class PretrainedModule(BaseModule):
                 f"{type(self).__name__}: init_cfg of type 'Pretrained' has no {unknown[0]!r}: beside checkpoint there "
                 f'are {", ".join(known)}'
             )
-        load_pretrained(self, self.init_cfg['checkpoint'], may_go_unused=self.MAY_GO_UNUSED, **options)
+        load_pretrained(self, pretrained_file(self.init_cfg['checkpoint']), may_go_unused=self.MAY_GO_UNUSED, **options)
         self._is_init = True

@@ -1,0 +1,17 @@
+"""Published models by name: their configs, and their weights from the hub."""
+
+from .catalogue import Backbone, Model, backbones, config_file, is_name, models, repository
+from .weights import pretrained_file, resolve, weights_file
+
+__all__ = [
+    'Backbone',
+    'Model',
+    'backbones',
+    'config_file',
+    'is_name',
+    'models',
+    'pretrained_file',
+    'repository',
+    'resolve',
+    'weights_file',
+]
