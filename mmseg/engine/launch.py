@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
+from mmseg.utils.mistakes import report
 from mmseg.zoo import config_file, is_name
 
 from .config_text import require_plain_config
@@ -62,8 +62,13 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', path.stem)
+        cfg.work_dir = default_work_dir(path)
     return cfg
+
+
+def default_work_dir(config: Path) -> str:
+    """Where a run of a config file writes that does not say so."""
+    return os.path.join('work_dirs', config.stem)
 
 
 def train(
@@ -93,9 +98,9 @@ def train(
     if resume:
         cfg.resume = resume
     if isinstance(cfg.get('resume'), str) and cfg.resume != 'auto':
-        _require_checkpoint(cfg.resume)
+        require_checkpoint(cfg.resume)
     if cfg.get('load_from'):
-        _require_checkpoint(cfg.load_from)
+        require_checkpoint(cfg.load_from)
     if batch_per_gpu is not None:
         cfg.batch_per_gpu = batch_per_gpu
     if amp is not None:
@@ -143,7 +148,7 @@ def test(
     Returns:
         The metrics by name.
     """
-    _require_checkpoint(checkpoint)
+    require_checkpoint(checkpoint)
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
     if amp is not None:
         cfg.test_cfg.amp = amp
@@ -183,14 +188,20 @@ def _hints_with_places(cfg: Config) -> Iterator[None]:
         raise
 
 
-def run_program(main: Callable[[], None]) -> None:
+def run_program(main: Callable[[], int | None]) -> int:
     """Run a command-line tool so that of several processes none outlives or hides the failure of another.
+
+    Args:
+        main: does it; gives an exit code, None for 0.
+
+    Returns:
+        The exit code.
 
     They end together when all is well, and when SIGTERM asked them to. One that fails says why and ends at once.
     One that merely loses its connection to it says so in a line, and lets the launcher end it.
     """
     try:
-        main()
+        code = main() or 0
     except Preempted as stop:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being done; the first process may still be writing
         _leave_together(stop.code)
@@ -199,7 +210,8 @@ def run_program(main: Callable[[], None]) -> None:
         if not torch.distributed.is_initialized() or get_world_size() == 1:
             raise
         _fail(error)
-    _leave_together(0)
+    _leave_together(code)
+    return code
 
 
 def _leave_together(code: int) -> None:
@@ -224,6 +236,7 @@ LAUNCHER_ACTS_WITHIN = 30  # seconds
 
 def _fail(error: Exception) -> None:
     """End this process without waiting for anybody, as interpreter and process group might for ever."""
+    code = 1
     who = f'process {get_rank()} of {get_world_size()}'
     if isinstance(error, RuntimeError) and LOST_CONNECTION.search(str(error)):
         reason = str(error).splitlines()[0]
@@ -232,9 +245,9 @@ def _fail(error: Exception) -> None:
         time.sleep(LAUNCHER_ACTS_WITHIN)  # so that the launcher takes the other's end for the cause, not this
     else:
         print(f'{who} failed, which ends the whole job:', file=sys.stderr)
-        traceback.print_exception(error)
+        code = report(error)
         get_error_handler().record_exception(error)  # for torchrun's summary
-    _exit(1)
+    _exit(code)
 
 
 def _exit(code: int) -> None:
@@ -243,7 +256,8 @@ def _exit(code: int) -> None:
     os._exit(code)
 
 
-def _require_checkpoint(path: str) -> None:
+def require_checkpoint(path: str) -> None:
+    """Raise FileNotFoundError, with what may have been meant, where there is no such file."""
     if not is_remote(path) and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 
