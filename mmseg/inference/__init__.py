@@ -1,3 +1,4 @@
+from .result import Result
 from .segmentor import Segmentor
 
-__all__ = ['Segmentor']
+__all__ = ['Result', 'Segmentor']

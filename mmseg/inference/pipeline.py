@@ -10,7 +10,7 @@ from mmcv.transforms import TestTimeAug
 from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
 from mmseg.registry import DATASETS, TRANSFORMS
-from mmseg.utils.image_file import UnreadableFileError
+from mmseg.utils.image_file import UnreadableFileError, read_image
 
 from .images import Image, describe, file_or_array
 from .scope import default_scope
@@ -79,6 +79,11 @@ class ImagePipeline:
             if isinstance(step, (*FILE_LOADERS, LoadImageFromNDArray)):
                 picture = results['img']
         return results, picture
+
+    def picture(self, image: Image) -> np.ndarray:
+        """The image to draw on, where no step of the pipeline's own showed it."""
+        source = file_or_array(image, LoadImageFromFile(color_type='unchanged'))
+        return read_image(source) if isinstance(source, str) else source
 
 
 def _test_set(cfg: dict) -> tuple[type, list[Step]]:

@@ -14,6 +14,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ..hooks.metric_choice import require_metrics
 from .distributed import init_process_group
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
@@ -81,7 +82,12 @@ def check_names_in_model(runner) -> None:
     Raises:
         KeyError: a pattern of ``paramwise_cfg.custom_keys`` that is in no parameter's name, an unknown key beside
             ``custom_keys``, or a key of ``model.train_cfg``, which none of our heads reads.
+        ValueError: a metric that a schedule waits for, and that no validation measures.
     """
+    schedules = runner.param_schedulers if isinstance(runner.param_schedulers, list) else []
+    for i, schedule in enumerate(schedules):
+        if getattr(schedule, 'need_val_args', False):
+            require_metrics(runner, [schedule.monitor], f'param_scheduler.{i}.monitor')
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     heads = [part for name, part in model.named_children() if name.endswith('_head')]
     if getattr(model, 'train_cfg', None) and all(_is_ours(head) for head in heads):

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import mmengine
 import torch
-from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_distributed, master_only
+from mmengine.hooks import Hook
 from mmengine.model import (
     MMDistributedDataParallel,
     convert_sync_batchnorm,
@@ -18,7 +18,7 @@ from mmengine.model import (
     revert_sync_batchnorm,
 )
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, Runner, loops
+from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader
 
@@ -33,7 +33,6 @@ from mmseg.checkpoints import (
 from mmseg.registry import RUNNERS
 from mmseg.version import __version__
 
-from .. import samplers
 from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
@@ -41,7 +40,7 @@ from .distributed import describe_processes, init_process_group, jobs, restarted
 from .log_processor import LogProcessor
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from .names import check_names, check_names_in_model
-from .own_types import can_seek, each_image_once, own_loop, seekable
+from .own_types import can_seek, each_image_once, own_hook, own_loop, refuse_what_others_cannot, seekable
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 from .resuming import is_same_run, resume_optimizer_and_schedules
@@ -169,19 +168,12 @@ class SegRunner(Runner):
             if loop['type'] in (IterBasedTrainLoop, EpochBasedTrainLoop):
                 self._train_dataloader = seekable(self._train_dataloader)
         built = super().build_train_loop(loop)
-        if self.batch_plan.accumulation > 1 and not hasattr(built, 'iters_per_pass'):
-            raise ValueError(
-                f'{type(built).__name__} cannot accumulate gradients ({self.batch_plan}): use IterBasedTrainLoop '
-                'or EpochBasedTrainLoop'
-            )
-        if isinstance(built, loops.EpochBasedTrainLoop) and isinstance(
-            built.dataloader.sampler, (InfiniteSampler, samplers.InfiniteSampler)
-        ):
-            raise ValueError(
-                f'{type(built).__name__} never ends with InfiniteSampler, which goes on for ever: derive it from '
-                'mmseg.engine.EpochBasedTrainLoop, or use a sampler that ends'
-            )
+        refuse_what_others_cannot(built, self.batch_plan)
         return built
+
+    def register_hook(self, hook: Hook | dict, priority: str | int | None = None) -> None:
+        """As mmengine's, but mmengine's own hooks give way to those here, as loops do."""
+        super().register_hook(own_hook(hook), priority)
 
     def build_param_scheduler(self, scheduler: dict | list) -> list:
         """The schedules, see :func:`.schedules.fit_to_loop`."""
@@ -312,35 +304,19 @@ class SegRunner(Runner):
         else:  # its files are no concern of this run
             for fact in ('kept_ckpts', 'last_ckpt', 'saved_iter'):
                 self.message_hub.pop_info(fact, None)
-        if resume_optimizer and resume_param_scheduler:
-            self._resume_optimizer(checkpoint, filename)
-        elif resume_optimizer:
+        if resume_optimizer:
             self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+            if resume_param_scheduler:
+                if self.param_schedulers is not None:
+                    self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+                resume_optimizer_and_schedules(self, checkpoint, filename)
+            else:
+                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
         self.logger.info(f'resumed from {filename} after {self.iter} iterations')
         if changes := changed_circumstances(meta.get('circumstances', {}), self._circumstances()):
             self.logger.warning(
                 f'{filename} was written under other circumstances ({changes}): the global order of samples stays, but '
                 'this run is no longer bit-identical to the one that wrote it'
-            )
-
-    def _resume_optimizer(self, checkpoint: dict, filename: str) -> None:
-        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-        if self.param_schedulers is not None:
-            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-        changes = resume_optimizer_and_schedules(
-            self.optim_wrapper,
-            self.param_schedulers or [],
-            checkpoint['optimizer'],
-            checkpoint['param_schedulers'],
-            self.train_loop,
-            filename,
-        )
-        if changes:
-            rates = ', '.join(f'{name} {values[0]:.4g}' for name, values in self.optim_wrapper.get_lr().items())
-            self.logger.warning(
-                f'the config has changed since {filename} ({changes}): it is the config that goes on, from iteration '
-                f'{self.iter} with {rates}'
             )
 
     @cached_property
