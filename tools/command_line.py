@@ -24,6 +24,6 @@ def require_own_mmseg() -> None:
 def run(command: str) -> None:
     """Do what ``lrformer COMMAND`` does, with the options of this process."""
     require_own_mmseg()
-    from mmseg.cli import main
+    from mmseg.cli import program
 
-    sys.exit(main([command, *sys.argv[1:]]))
+    program([command, *sys.argv[1:]])

@@ -1,9 +1,9 @@
 """Times works of this project, also beside another checkout of it: seconds, CPU time, page faults, peak memory.
 
 Each checkout does a work in a process of its own, and the processes take turns, so that ratios hold on a machine
-whose speed drifts: a ratio is the median of the rounds' ratios, theirs / ours, and above 1 we are faster. A third process
-runs theirs once more as the control: its ratio is the noise. Peak memory is what a work adds to the process that has
-built its model.
+whose speed drifts: a ratio is the median of the rounds' ratios, theirs / ours, and above 1 we are faster. A third
+process runs theirs once more as the control: its ratio is the noise. Peak memory is what a work adds to the process
+that has built its model.
 """
 
 import argparse
@@ -132,7 +132,6 @@ def table(results: dict[str, dict], title: str) -> Table:
 
 def _text(value: float | None, digits: int) -> str:
     return '' if value is None else f'{value:.{digits}f}'
-
 
 
 def run(works: Sequence[str], args: argparse.Namespace) -> dict[str, dict]:

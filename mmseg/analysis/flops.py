@@ -55,4 +55,3 @@ def table(model: nn.Module, macs: dict[str, float], depth: int) -> Table:
             label = name or type(model).__name__
             rows.add_row(label, f'{parameters / 1e6:.2f} M', f'{total / 1e9:.2f} G', f'{total / macs[""]:.1%}')
     return rows
-

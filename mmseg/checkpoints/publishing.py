@@ -79,4 +79,3 @@ def without_local_paths(config: str) -> str:
     text = _OF_THE_RUN.sub('', config)
     text = _LOCAL_STRING.sub("'<local path>'", text)
     return _LOCAL_WORD.sub('<local path>', text)
-

@@ -3,6 +3,6 @@
 Commands import what they need when they run, so that help comes at once.
 """
 
-from .main import main
+from .main import main, program
 
-__all__ = ['main']
+__all__ = ['main', 'program']

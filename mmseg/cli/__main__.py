@@ -7,7 +7,7 @@ if not __package__:  # run as a file: this folder is no place to import from
     del sys.path[0]
     sys.path.append(str(Path(__file__).parents[2]))
 
-from mmseg.cli import main
+from mmseg.cli import program
 
 if __name__ == '__main__':
-    sys.exit(main())
+    program()

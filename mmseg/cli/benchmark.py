@@ -12,8 +12,8 @@ USAGE = '[WORK ...] [options]'
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    add('works', nargs='*', metavar='WORK', help='KIND-VARIANT-HxW, as train-t+-512x512 [a list of them]')
-    add('--against', metavar='DIR|COMMIT', help='another checkout of the project, to compare with')
+    add('works', nargs='*', metavar='WORK', help='KIND-VARIANT-HxW, as train-t+-512x512 [a list]')
+    add('--against', metavar='DIR|COMMIT', help='another checkout, to compare with')
     add('--rounds', type=int, default=7, metavar='N', help='turns of each process that count [7]')
     add('--warm-up', type=int, default=2, metavar='N', help='turns before them [2]')
     add('--threads', type=int, default=os.cpu_count(), metavar='N', help='of each process [all cores]')

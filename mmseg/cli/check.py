@@ -14,8 +14,8 @@ SPLITS = ('train', 'val', 'test')
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = 'Exit code: 0, or 1 where there are errors; warnings alone are no errors.'
-    add('config', metavar='CONFIG', help='config file, or a name that `lrformer models` lists')
-    add('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), metavar='SPLIT', help='only these [train val test]')
+    add('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
+    add('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), metavar='SPLIT', help='of train, val, test [all]')
     add('--nproc', type=_positive, metavar='N', help='processes [all CPUs]')
     add('--json', action='store_true', help='print the result as JSON, and progress on stderr')
     add_cfg_options(parser)

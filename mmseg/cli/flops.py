@@ -10,10 +10,11 @@ USAGE = 'MODEL [--shape H W] [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = (
-        'Without data, weights or a GPU. One multiply-add counts as one, as in papers: of convolutions, matrix\n'
-        'products, attention, and the samples of deformable attention. Norms, activations, pooling and resizing do not.'
+        'Without data, weights or a GPU. One multiply-add counts as one, as in papers:\n'
+        'of convolutions, matrix products, attention, and the samples of deformable\n'
+        'attention. Norms, activations, pooling and resizing do not.'
     )
-    add('config', metavar='MODEL', help='config file, or a name that `lrformer models` lists')
+    add('config', metavar='MODEL', help='config file, or a name (`lrformer models`)')
     add('--shape', type=int, nargs='+', default=[512, 512], metavar='SIDE', help='height and width, or one side [512]')
     add('--depth', type=int, default=2, metavar='N', help='levels of modules in the table [2]')
     add_cfg_options(parser)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from mmseg.utils.mistakes import FAILED, TRACEBACK, USAGE, report
+from mmseg.utils.mistakes import FAILED, INTERRUPTED, TRACEBACK, USAGE, report
 from mmseg.version import __version__
 
 from .parser import Parser
@@ -37,7 +37,16 @@ Exit codes: 0 all is well, 1 something failed, 2 wrong use.
 --version prints the version; --traceback, or {TRACEBACK}=1, shows where
 an error comes from.
 """
-INTERRUPTED = 130
+
+
+def program(argv: Sequence[str] | None = None) -> None:
+    """What the console script and ``tools/`` are: :func:`main`, and the end of the process."""
+    code = main(argv)
+    if code == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)  # threads that wait for a camera would hold it up
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,5 +100,5 @@ def _run(words: list[str]) -> int:
     args = parser.read(words)
     if args.traceback:
         os.environ[TRACEBACK] = '1'  # for the processes of a job, too
-    args.words = [name, *words]
+    args.command_line = [name, *words]
     return command.run(args) or 0

@@ -3,10 +3,20 @@
 import argparse
 import difflib
 from collections.abc import Sequence
-from functools import partial
 from typing import NoReturn
 
-from mmseg.utils.mistakes import TRACEBACK, USAGE
+from mmseg.utils.mistakes import USAGE
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """One line an option."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        shown = super()._format_args(action, default_metavar)
+        return f'{action.metavar} ...' if action.nargs == '+' and action.option_strings else shown
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,20 +33,21 @@ class Parser(argparse.ArgumentParser):
             prog=f'lrformer {command}',
             usage=f'lrformer {command} {usage}',
             description=f'{summary[0].upper()}{summary[1:]}.',
-            formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=28),
+            formatter_class=_Help,
             add_help=False,
         )
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The options; ends the program with 2 where there is no such thing."""
-        self.add_argument('--traceback', action='store_true', help=f'show where errors come from (or {TRACEBACK}=1)')
+        self.add_argument('--traceback', action='store_true', help='show where errors come from')
         self.add_argument('--help', '-h', action='help', help='show this')
-        args, unknown = self.parse_known_intermixed_args(words)
-        if unknown:
-            known = [option for action in self._actions for option in action.option_strings]
-            near = difflib.get_close_matches(unknown[0].split('=')[0], known, n=1)
-            self.error(f'there is no {unknown[0]!r}{f", did you mean {near[0]!r}?" if near else ""}')
-        return args
+        known = [option for action in self._actions for option in action.option_strings]
+        for word in words[: words.index('--')] if '--' in words else words:
+            option = word.split('=')[0]
+            if option.startswith('--') and not any(name.startswith(option) for name in known):
+                near = difflib.get_close_matches(option, known, n=1)
+                self.error(f'there is no option {option}{f", did you mean {near[0]}?" if near else ""}')
+        return self.parse_intermixed_args(words)
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f'error: {message}\nusage: {self.usage}\n{self.prog} --help says more\n')
@@ -53,18 +64,21 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options of train and test alike."""
-    add = parser.add_argument
-    add('--work-dir', metavar='DIR', help='where the run writes [work_dirs/NAME_OF_CONFIG]')
-    add(
+def add_amp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         '--amp',
         nargs='?',
         const='auto',
-        choices=['auto', 'bfloat16', 'float16'],
+        choices=('auto', 'bfloat16', 'float16'),
         metavar='DTYPE',
-        help='mixed precision, in bfloat16, float16, or what suits [auto]',
+        help='mixed precision: bfloat16, float16 [auto]',
     )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options of train and test alike."""
+    parser.add_argument('--work-dir', metavar='DIR', help='where the run writes [work_dirs/NAME_OF_CONFIG]')
+    add_amp(parser)
     add_cfg_options(parser)
     add_launcher(parser)
 

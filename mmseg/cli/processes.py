@@ -1,8 +1,8 @@
 """A command in several processes: torchrun with the same command line.
 
-The environment says how: with several nodes NNODES (how many), NODE_RANK (0, 1, ...) and MASTER_ADDR (the first node) on
-each; PORT if 29500 is taken there, or for a certain one on a single node; MAX_RESTARTS, how often the processes are all
-started again after one has died; training then goes on from its last checkpoint.
+The environment says how: with several nodes NNODES (how many), NODE_RANK (0, 1, ...) and MASTER_ADDR (the first node)
+on each; PORT if 29500 is taken there, or for a certain one on a single node; MAX_RESTARTS, how often the processes are
+all started again after one has died; training then goes on from its last checkpoint.
 """
 
 import ctypes

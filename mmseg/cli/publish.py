@@ -11,8 +11,8 @@ USAGE = 'IN OUT [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = (
-        'What stays: weights, classes, palette, config text without local paths, metric. The first digits of the\n'
-        'SHA-256 go into the name: lrformer-t_ade20k.safetensors becomes lrformer-t_ade20k-0123abcd.safetensors.'
+        'What stays: weights, classes, palette, config text without local paths, metric.\nThe first digits of the '
+        'SHA-256 go into the name: lrformer-t.safetensors becomes\nlrformer-t-0123abcd.safetensors.'
     )
     add('source', metavar='IN', help='checkpoint: a file or a URL')
     add('target', metavar='OUT', type=Path, help='file to write, .pth or .safetensors')
@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
         choices=['ema', 'last'],
         default='ema',
         metavar='WHICH',
-        help='of averaged weights: these [ema], or the last iteration\'s [last]',
+        help='averaged ones [ema], or the last iteration (last)',
     )
     add('--metric', type=_metric, nargs='+', default=[], metavar='NAME=VALUE', help='state these, not its own')
 

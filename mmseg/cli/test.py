@@ -10,7 +10,7 @@ USAGE = 'MODEL [CHECKPOINT] [GPUS] [options]'
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    add('config', metavar='MODEL', help='config file, or a name that `lrformer models` lists')
+    add('config', metavar='MODEL', help='config file, or a name (`lrformer models`)')
     add('checkpoint', metavar='CHECKPOINT', nargs='?', help='file or URL [the published weights of a name]')
     add('gpus', metavar='GPUS', nargs='?', type=process_count, help='how many of this node; on a CPU, processes [1]')
     add('--out', metavar='DIR', help='save the predicted label maps here, as PNG')
@@ -21,23 +21,18 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mmseg.engine.launch import load_config, require_checkpoint, run_program, test
-    from mmseg.zoo import is_name, weights_file
+    from mmseg.engine.launch import checkpoint_of, load_config, run_program, test
 
     from .processes import keep_freed_memory, start_processes
 
     if args.gpus is None and (args.checkpoint or '').isdecimal() and not os.path.exists(args.checkpoint):
         args.gpus, args.checkpoint = process_count(args.checkpoint), None  # NAME GPUS
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
-    if args.checkpoint is None:
-        if not is_name(args.config):
-            raise ValueError(f'which weights of {args.config}? write lrformer test {args.config} CHECKPOINT')
-        args.checkpoint = weights_file(args.config)
-    require_checkpoint(args.checkpoint)
-    start_processes(args.words, args.gpus, args.launcher)
+    checkpoint = checkpoint_of(args.config, args.checkpoint)
+    start_processes(args.command_line, args.gpus, args.launcher)
     keep_freed_memory()
 
     def work() -> None:
-        test(cfg, args.checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time)
+        test(cfg, checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time)
 
     return run_program(work)

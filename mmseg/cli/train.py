@@ -9,7 +9,7 @@ USAGE = 'CONFIG [GPUS] [options]'
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    add('config', metavar='CONFIG', help='config file, or a name that `lrformer models` lists')
+    add('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
     add('gpus', metavar='GPUS', nargs='?', type=process_count, help='how many of this node; on a CPU, processes [1]')
     add('--resume', nargs='?', const='auto', default=False, metavar='FILE', help='go on, from FILE or the newest')
     add('--batch-per-gpu', type=int, metavar='N', help='images at a time, if memory is short')
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from .processes import keep_freed_memory, start_processes
 
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
-    start_processes(args.words, args.gpus, args.launcher)
+    start_processes(args.command_line, args.gpus, args.launcher)
     keep_freed_memory()
 
     def work() -> None:

@@ -19,7 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
 from mmseg.utils.mistakes import report
-from mmseg.zoo import config_file, is_name
+from mmseg.zoo import config_file, is_name, weights_file
 
 from .config_text import require_plain_config
 from .overrides import read_options, with_options
@@ -98,9 +98,9 @@ def train(
     if resume:
         cfg.resume = resume
     if isinstance(cfg.get('resume'), str) and cfg.resume != 'auto':
-        require_checkpoint(cfg.resume)
+        _require_checkpoint(cfg.resume)
     if cfg.get('load_from'):
-        require_checkpoint(cfg.load_from)
+        _require_checkpoint(cfg.load_from)
     if batch_per_gpu is not None:
         cfg.batch_per_gpu = batch_per_gpu
     if amp is not None:
@@ -148,7 +148,7 @@ def test(
     Returns:
         The metrics by name.
     """
-    require_checkpoint(checkpoint)
+    _require_checkpoint(checkpoint)
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
     if amp is not None:
         cfg.test_cfg.amp = amp
@@ -256,8 +256,23 @@ def _exit(code: int) -> None:
     os._exit(code)
 
 
-def require_checkpoint(path: str) -> None:
-    """Raise FileNotFoundError, with what may have been meant, where there is no such file."""
+def checkpoint_of(config: str | Path, checkpoint: str | None) -> str:
+    """The weights to use with a config: those that are given, or the published ones of a name.
+
+    Raises:
+        ValueError: none are given, and a config file has none.
+        FileNotFoundError: there is no such file; the message names similar ones.
+        ConnectionError: published ones cannot be had.
+    """
+    if checkpoint is None:
+        if not is_name(config):
+            raise ValueError(f'the weights are missing: give a checkpoint of {str(config)!r}')
+        return weights_file(config)
+    _require_checkpoint(checkpoint)
+    return checkpoint
+
+
+def _require_checkpoint(path: str) -> None:
     if not is_remote(path) and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import mmengine
 
 TRACEBACK = 'LRFORMER_TRACEBACK'  # environment variable: show where mistakes came from as well
-USAGE, FAILED = 2, 1  # exit codes
+FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 
 _EXPLAINED = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SyntaxError)
-_WRONG_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+_WRONG_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 _HOMES = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).parent, mmengine.__file__))
 
 
