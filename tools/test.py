@@ -19,6 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--wait-time', type=float, default=2.0, metavar='SECONDS', help='how long each window stays open [2]'
     )
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
     add_common_options(parser)
     return parser.parse_args()
 
@@ -26,7 +27,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
-    test(cfg, args.checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time)
+    test(cfg, args.checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time, args.tta)
 
 
 if __name__ == '__main__':

@@ -78,6 +78,7 @@ class Prediction:
         fuse: fold batch norms into the convolutions before them.
         compile: compile backbone and head with ``torch.compile``.
         workers: threads that load, and as many that write.
+        cfg_options: values to put into the config, by dotted key, or as KEY=VALUE texts.
         launcher: what started the processes that share the work: 'none', 'pytorch' or 'slurm'.
 
     Raises:
@@ -104,6 +105,7 @@ class Prediction:
         fuse: bool = False,
         compile: bool = False,
         workers: int | None = None,
+        cfg_options: dict | Sequence[str] | None = None,
         launcher: str = 'none',
     ) -> None:
         if batch_size < 1 or not 0 <= opacity <= 1 or (workers is not None and workers < 1):
@@ -118,13 +120,13 @@ class Prediction:
             init_process_group(launcher, timeout=A_WEEK)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if isinstance(model, nn.Module):
-            if checkpoint is not None:
-                raise ValueError('checkpoint is for a model that is still to be built')
+            if checkpoint is not None or cfg_options:
+                raise ValueError('checkpoint and cfg_options are for a model that is still to be built')
             model = copy.deepcopy(model) if half or fuse or compile else model
         else:
             if checkpoint is None and isinstance(model, (str, Path)) and Path(model).is_file():
                 raise ValueError(f'the weights are missing: give a checkpoint of {str(model)!r}')
-            model = init_model(model, checkpoint, device or 'cuda')
+            model = init_model(model, checkpoint, device or 'cuda', cfg_options)
         settings['model'] = _identity(model)
         if fuse:
             fuse_batch_norms(model)

@@ -26,6 +26,7 @@ from .overrides import read_options, with_options
 from .runner import SegRunner
 from .runner.names import OPTIONAL_KEYS, walk
 from .runner.preemption import Preempted, heed_sigterm
+from .tta import use_tta
 
 
 def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: str | None = None) -> Config:
@@ -126,6 +127,7 @@ def test(
     show: bool = False,
     show_dir: str | None = None,
     wait_time: float = 2.0,
+    tta: bool = False,
 ) -> dict:
     """Test a checkpoint on a config's test split.
 
@@ -138,6 +140,7 @@ def test(
         show: open a window with each prediction, for ``wait_time`` seconds.
         show_dir: folder for pictures of annotation and prediction.
         wait_time: see ``show``.
+        tta: let the model see each image in several views (:mod:`.tta`).
 
     Returns:
         The metrics by name.
@@ -146,6 +149,8 @@ def test(
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
     if amp is not None:
         cfg.test_cfg.amp = amp
+    if tta:
+        use_tta(cfg)
     if out is not None:
         metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         for metric in metrics:
@@ -159,7 +164,7 @@ def test(
             wait_time=wait_time,
             out_dir=show_dir,
         )
-        cfg.setdefault('default_hooks', {})['visualization'] = drawing
+        cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'visualization': drawing}
     with _hints_with_places(cfg):
         runner = SegRunner.from_cfg(cfg)
         metrics = runner.test()

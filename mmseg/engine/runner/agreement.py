@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import mmcv.transforms
 import mmengine.dataset
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -17,6 +16,7 @@ from torch.utils.data import Dataset
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
 from ..samplers.sample_seed import SeededSamples
+from .distributed import bare_model
 
 LOOPS = ('train', 'val', 'test')
 # Transforms of these packages leave the number of channels alone, but for those that say so by their name.
@@ -43,7 +43,8 @@ def check_agreement(runner) -> None:
     Raises:
         ValueError: places that contradict each other, with the value that each should have.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner.model)
+    cfg = runner.cfg.get('model') or {}
     loops = {name: getattr(runner, f'_{name}_loop') for name in LOOPS}
     loops = {name: loop for name, loop in loops.items() if isinstance(loop, BaseLoop)}
     datasets = {f'{name}_dataloader.dataset': getattr(loop.dataloader, 'dataset', None) for name, loop in loops.items()}
@@ -56,7 +57,7 @@ def check_agreement(runner) -> None:
         *_class_weights(heads),
         *_colours(named, getattr(runner.visualizer, 'dataset_meta', None) or {}),
         *_ignored_labels(loops, leaves, heads, model),
-        *_channels(leaves, model, runner.cfg.get('model')),
+        *_channels(leaves, model, cfg.get('module', cfg) if isinstance(cfg, dict) else None),
     ]
     if complaints:
         raise ValueError('\n- '.join(['the config contradicts itself:', *complaints]))

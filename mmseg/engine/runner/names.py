@@ -8,14 +8,13 @@ from collections.abc import Callable, Collection, Iterator
 
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ..hooks.metric_choice import require_metrics
-from .distributed import init_process_group
+from .distributed import bare_model, init_process_group
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {
@@ -24,10 +23,11 @@ OPTIONAL_KEYS = {
     *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
     *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
     *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
-    *('visualizer', 'work_dir'),
+    *('tta_model', 'tta_pipeline', 'visualizer', 'work_dir'),
 }
-# All keys of the top level that a run reads; the others are variables of the config file.
-RUN_KEYS = OPTIONAL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+# All keys of the top level that a run reads; the others are variables of the config file, as 'test_pipeline' mostly is,
+# whose name is close to that of an optional key.
+RUN_KEYS = OPTIONAL_KEYS - {'tta_pipeline'} | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 
 
 def _parameters(function: Callable, *others: str, without: Collection[str] = ()) -> set[str]:
@@ -88,7 +88,7 @@ def check_names_in_model(runner) -> None:
     for i, schedule in enumerate(schedules):
         if getattr(schedule, 'need_val_args', False):
             require_metrics(runner, [schedule.monitor], f'param_scheduler.{i}.monitor')
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner.model)
     heads = [part for name, part in model.named_children() if name.endswith('_head')]
     if getattr(model, 'train_cfg', None) and all(_is_ours(head) for head in heads):
         raise KeyError(f'model.train_cfg: no head of this model reads {", ".join(model.train_cfg)}: leave it out')

@@ -14,7 +14,6 @@ from mmengine.hooks import Hook
 from mmengine.model import (
     MMDistributedDataParallel,
     convert_sync_batchnorm,
-    is_model_wrapper,
     revert_sync_batchnorm,
 )
 from mmengine.optim import OptimWrapper
@@ -37,7 +36,7 @@ from mmseg.zoo import checkpoint_file
 from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
-from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
+from .distributed import bare_model, describe_processes, init_process_group, jobs, restarted_jobs
 from .log_processor import LogProcessor
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from .names import check_names, check_names_in_model
@@ -259,8 +258,7 @@ class SegRunner(Runner):
     def _load_weights(self, filename: str, map_location: str | torch.device, **options: bool) -> dict:
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_model_weights(model, checkpoint['state_dict'], source=filename, **options)
+        load_model_weights(bare_model(self.model), checkpoint['state_dict'], source=filename, **options)
         self._has_loaded = True
         return checkpoint
 
@@ -353,7 +351,6 @@ class SegRunner(Runner):
             raise ValueError(
                 'checkpoints are written to local folders only: leave out file_client_args and backend_args'
             )
-        model = self.model.module if is_model_wrapper(self.model) else self.model
         facts = dict(
             epoch=self.epoch + int(by_epoch),
             iter=self.iter + int(not by_epoch),
@@ -372,7 +369,7 @@ class SegRunner(Runner):
         )
         checkpoint = dict(
             meta={**facts, **(meta or {})},
-            state_dict=model.state_dict(),
+            state_dict=bare_model(self.model).state_dict(),
             message_hub=message_hub_state(self.message_hub),
         )
         if save_optimizer:

@@ -2,13 +2,18 @@ from .attention import FFN, MultiheadAttention
 from .deterministic import adaptive_avg_pool2d, interpolate_bilinear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
+from .precision import full_precision
+from .strips import in_strips, strips
 
 __all__ = [
     'FFN',
     'MSDeformAttention',
     'MultiheadAttention',
     'adaptive_avg_pool2d',
+    'full_precision',
+    'in_strips',
     'interpolate_bilinear',
     'ms_deform_attn',
     'sine_positional_encoding',
+    'strips',
 ]

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .precision import full_precision
+
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
     """:func:`torch.nn.functional.adaptive_avg_pool2d`, by :func:`pool_by_matmul` where that alone is deterministic.
@@ -23,7 +25,7 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
     Returns:
         B x C x h x w.
     """
-    return pool_by_matmul(x, output_size) if _needed(x) else F.adaptive_avg_pool2d(x, tuple(output_size))
+    return pool_by_matmul(x, output_size) if needed(x) else F.adaptive_avg_pool2d(x, tuple(output_size))
 
 
 def interpolate_bilinear(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
@@ -37,7 +39,7 @@ def interpolate_bilinear(x: Tensor, size: Sequence[int], align_corners: bool = F
     Returns:
         B x C x h x w.
     """
-    if _needed(x):
+    if needed(x):
         return resize_by_matmul(x, size, align_corners)
     return F.interpolate(x, tuple(size), mode='bilinear', align_corners=align_corners)
 
@@ -102,7 +104,7 @@ def _separable(x: Tensor, size: Sequence[int], matrix_of: Callable[[int, int], T
     dtype = torch.promote_types(x.dtype, torch.float32)
     (H, W), (h, w) = x.shape[-2:], size
     rows, columns = _cached(matrix_of, H, h, dtype, x.device), _cached(matrix_of, W, w, dtype, x.device)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         full = x.to(dtype)
         out = (rows @ full) @ columns.T if h * W * (H + w) <= H * w * (W + h) else rows @ (full @ columns.T)
     return out.to(x.dtype)
@@ -114,5 +116,6 @@ def _cached(matrix_of: Callable, inputs: int, outputs: int, dtype: torch.dtype, 
         return matrix_of(inputs, outputs).to(device, dtype)
 
 
-def _needed(x: Tensor) -> bool:
+def needed(x: Tensor) -> bool:
+    """Whether gradients must have a fixed order that PyTorch's kernels for this tensor do not have."""
     return x.is_cuda and torch.are_deterministic_algorithms_enabled()
