@@ -1,4 +1,8 @@
-"""Checkpoints that are elsewhere: ``https://...`` and ``hf://OWNER/REPOSITORY[@REVISION]/FILE``, downloaded once."""
+"""Checkpoints that are elsewhere, downloaded once.
+
+``https://...``, ``hf://OWNER/REPOSITORY[@REVISION]/FILE``, and by the names that mmsegmentation's configs use,
+``torchvision://resnet50`` and ``open-mmlab://resnet50_v1c``.
+"""
 
 import hashlib
 import json
@@ -7,6 +11,7 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from difflib import get_close_matches
 from http.client import HTTPException
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
@@ -15,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import torch
 from filelock import FileLock, Timeout
 from mmengine.logging import print_log
+from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.progress import track
@@ -22,7 +28,8 @@ from mmseg.utils.progress import track
 from .checksum import digest_of_file
 from .hub import hub_file
 
-SCHEMES = ('http://', 'https://', 'hf://')
+NAMES = {'torchvision': get_torchvision_models, 'open-mmlab': get_external_models, 'openmmlab': get_external_models}
+SCHEMES = ('http://', 'https://', 'hf://', *(f'{scheme}://' for scheme in NAMES))
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')  # torch's convention: name-0123abcd.pth
 _DATE = re.compile(r'(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$')  # name-20260131.pth
 _CHUNK = 1 << 20
@@ -53,7 +60,18 @@ def local_file(source: str | os.PathLike) -> str:
             raise ValueError(f'{source!r} is not of the form hf://OWNER/REPOSITORY/FILE')
         repository, revision, name = found.groups()
         return hub_file(repository, name, revision)
-    return _file_of_url(source)
+    return _file_of_url(_url_of(source))
+
+
+def _url_of(source: str) -> str:
+    scheme, name = source.split('://', 1)
+    if scheme not in NAMES:
+        return source
+    published = NAMES[scheme]()
+    if name not in published:
+        near = get_close_matches(name, published, n=3)
+        raise FileNotFoundError(f'{source!r}: no such weights; near it are {", ".join(near) or "none"}')
+    return published[name]
 
 
 def _file_of_url(url: str) -> str:

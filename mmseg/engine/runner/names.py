@@ -53,6 +53,8 @@ PARAMWISE = {
     *('custom_keys', 'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult'),
     *('dcn_offset_lr_mult', 'bypass_duplicate'),
 }
+# Patterns that mmsegmentation's configs write for networks with and without such parameters.
+SOMETIMES = {'pos_block', 'absolute_pos_embed', 'relative_position_bias_table'}
 
 
 def check_names(cfg: Config | dict) -> None:
@@ -99,7 +101,7 @@ def check_names_in_model(runner) -> None:
     _check_keys('optim_wrapper.paramwise_cfg', rules, PARAMWISE)
     names = [f'.{name}' for name, _ in model.named_parameters()]
     for key in rules.get('custom_keys') or {}:
-        if not any(key in name for name in names):
+        if key not in SOMETIMES and not any(key in name for name in names):
             near = difflib.get_close_matches(key, {part for name in names for part in _paths(name[1:])}, n=1)
             raise KeyError(
                 f'optim_wrapper.paramwise_cfg.custom_keys: no parameter of the model has {key!r} in its name'

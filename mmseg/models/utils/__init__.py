@@ -1,5 +1,24 @@
+from .embed import AdaptivePadding, PatchEmbed, PatchMerging
 from .freezing import describe_trainable, freeze_parts, stages_to_freeze
 from .pretrained import PretrainedModule
-from .wrappers import resize
+from .res_layer import ResLayer
+from .shape_convert import nchw2nlc2nchw, nchw_to_nlc, nlc2nchw2nlc, nlc_to_nchw
+from .wrappers import Upsample, recompute, resize
 
-__all__ = ['PretrainedModule', 'describe_trainable', 'freeze_parts', 'resize', 'stages_to_freeze']
+__all__ = [
+    'AdaptivePadding',
+    'PatchEmbed',
+    'PatchMerging',
+    'PretrainedModule',
+    'ResLayer',
+    'Upsample',
+    'describe_trainable',
+    'freeze_parts',
+    'nchw2nlc2nchw',
+    'nchw_to_nlc',
+    'nlc2nchw2nlc',
+    'nlc_to_nchw',
+    'recompute',
+    'resize',
+    'stages_to_freeze',
+]
