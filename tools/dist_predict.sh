@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Segment images on the GPUs of this node, each process its share. Several nodes: see dist_common.sh. Options of
+# Segment images on the GPUs of this node, each process its share. Several nodes: see mmseg/cli/processes.py. Options of
 # tools/predict.py follow; --out DIR is one of them. MAX_RESTARTS=3: start again after a failure, and go on.
 set -euo pipefail
 
@@ -8,4 +8,4 @@ if (($# < 3)) || [[ "$1" == -* ]]; then
     exit 2
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/dist_common.sh"
-launch predict.py "$3" "$1" "$2" "${@:4}"
+launch predict.py "$1" "$2" --gpus "$3" "${@:4}"

@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from mmseg import zoo
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
+from mmseg.utils.mistakes import report
 
 from .config_text import require_plain_config
 from .overrides import read_options, with_options
@@ -62,8 +62,13 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', path.stem)
+        cfg.work_dir = default_work_dir(path)
     return cfg
+
+
+def default_work_dir(config: Path) -> str:
+    """Where a run of a config file writes that does not say so."""
+    return os.path.join('work_dirs', config.stem)
 
 
 def train(
@@ -187,14 +192,20 @@ def _hints_with_places(cfg: Config) -> Iterator[None]:
         raise
 
 
-def run_program(main: Callable[[], None]) -> None:
+def run_program(main: Callable[[], int | None]) -> int:
     """Run a command-line tool so that of several processes none outlives or hides the failure of another.
+
+    Args:
+        main: does it; gives an exit code, None for 0.
+
+    Returns:
+        The exit code.
 
     They end together when all is well, and when SIGTERM asked them to. One that fails says why and ends at once.
     One that merely loses its connection to it says so in a line, and lets the launcher end it.
     """
     try:
-        main()
+        code = main() or 0
     except Preempted as stop:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being done; the first process may still be writing
         _leave_together(stop.code)
@@ -203,7 +214,8 @@ def run_program(main: Callable[[], None]) -> None:
         if not torch.distributed.is_initialized() or get_world_size() == 1:
             raise
         _fail(error)
-    _leave_together(0)
+    _leave_together(code)
+    return code
 
 
 def _leave_together(code: int) -> None:
@@ -228,6 +240,7 @@ LAUNCHER_ACTS_WITHIN = 30  # seconds
 
 def _fail(error: Exception) -> None:
     """End this process without waiting for anybody, as interpreter and process group might for ever."""
+    code = 1
     who = f'process {get_rank()} of {get_world_size()}'
     if isinstance(error, RuntimeError) and LOST_CONNECTION.search(str(error)):
         reason = str(error).splitlines()[0]
@@ -236,15 +249,31 @@ def _fail(error: Exception) -> None:
         time.sleep(LAUNCHER_ACTS_WITHIN)  # so that the launcher takes the other's end for the cause, not this
     else:
         print(f'{who} failed, which ends the whole job:', file=sys.stderr)
-        traceback.print_exception(error)
+        code = report(error)
         get_error_handler().record_exception(error)  # for torchrun's summary
-    _exit(1)
+    _exit(code)
 
 
 def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def checkpoint_of(config: str | Path, checkpoint: str | None) -> str:
+    """The weights to use with a config: those that are given, or the published ones of a name.
+
+    Raises:
+        ValueError: none are given, and a config file has none.
+        FileNotFoundError: there is no such file; the message names similar ones.
+        ConnectionError: published ones cannot be had.
+    """
+    if checkpoint is None:
+        if not zoo.is_name(config):
+            raise ValueError(f'the weights are missing: give a checkpoint of {str(config)!r}')
+        return zoo.weights_file(config)
+    _require_checkpoint(checkpoint)
+    return checkpoint
 
 
 def _require_checkpoint(path: str) -> None:

@@ -46,8 +46,11 @@ class ImagePipeline:
             self.loader = of_arrays = None
             if loaders:
                 self.loader = _build(loaders[0])
-                taker = LoadImageFromNDArray(to_float32=self.loader.to_float32)
+                form = {key: getattr(self.loader, key) for key in ('to_float32', 'color_type', 'imdecode_backend')}
+                reader, taker = LoadImageFromFile(**form), LoadImageFromNDArray(**form)
                 of_arrays = _rewrite(steps, lambda kind, step: taker if issubclass(kind, FILE_LOADERS) else step)
+                # A pipeline made for arrays takes files as well.
+                steps = _rewrite(steps, lambda kind, step: reader if issubclass(kind, LoadImageFromNDArray) else step)
             self._of_files = [_build(step) for step in steps]
             self._of_arrays = [_build(step) for step in of_arrays or []]
 
@@ -76,7 +79,7 @@ class ImagePipeline:
             results = step(results)
             if results is None:
                 raise UnreadableFileError(f'image {source!r} cannot be read: {type(step).__name__} leaves it out')
-            if isinstance(step, (*FILE_LOADERS, LoadImageFromNDArray)):
+            if isinstance(step, FILE_LOADERS):
                 picture = results['img']
         return results, picture
 

@@ -1,6 +1,6 @@
 """Published models by name: their configs, and their weights from the hub."""
 
-from .catalogue import Backbone, Model, backbones, config_file, is_name, models, repository
+from .catalogue import Backbone, Model, backbones, config_file, config_names, is_name, models, repository
 from .weights import checkpoint_file, resolve, weights_file
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     'backbones',
     'checkpoint_file',
     'config_file',
+    'config_names',
     'is_name',
     'models',
     'repository',

@@ -21,6 +21,7 @@ class Model(NamedTuple):
         config: the config file, below ``configs_local``.
         dataset: the split that it was scored on.
         mIoU: the published figure, single scale, in percent.
+        parameters: how many, in millions.
         crop: side of its training samples, pixels.
         files: patterns of its file's name in the hub's repository, the first choice of what is looked for.
     """
@@ -29,6 +30,7 @@ class Model(NamedTuple):
     config: str
     dataset: str
     mIoU: float
+    parameters: float
     crop: int
     files: list[str]
 
@@ -73,13 +75,22 @@ def is_name(text: str | os.PathLike) -> bool:
     return isinstance(text, str) and Path(text).suffix != '.py' and not os.path.isfile(text)
 
 
+def config_names() -> list[str]:
+    """All names that stand for a config, with published weights or without."""
+    return sorted(_config_files())
+
+
+def _config_files() -> dict[str, Path]:
+    return {path.stem: path for path in (HOME / 'configs_local').glob('[!_]*/*.py')}
+
+
 def config_file(name: str) -> str:
     """The config file of a name, which is that of a file of ``configs_local`` without ``.py``.
 
     Raises:
         ValueError: there is no such config; the message names similar ones.
     """
-    files = {path.stem: path for path in (HOME / 'configs_local').glob('[!_]*/*.py')}
+    files = _config_files()
     if name not in files:
         lower = {known.lower(): known for known in files}
         near = difflib.get_close_matches(name.lower(), lower, n=3)

@@ -1,6 +1,5 @@
 """The command line: exit codes, messages, several processes."""
 
-import argparse
 import errno
 import io
 import os
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 from mmseg.apis import init_model, predict
-from mmseg.apis.predict_command import add_predict_arguments, run_predict
+from mmseg.cli import main
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs_local/lrformer/lrformer-n_scenes-128x128.py'
@@ -37,9 +36,7 @@ def photos(tmp_path):
 
 
 def run(*words):
-    parser = argparse.ArgumentParser()
-    add_predict_arguments(parser)
-    return run_predict(parser.parse_args([str(word) for word in words]))
+    return main(['predict', *words])
 
 
 def test_names_on_stdin_and_a_failure(photos, weights, tmp_path, monkeypatch, capsys):

@@ -1,23 +1,30 @@
 """Lists the published models, and writes model_release/README.md from model_release/models.json.
 
-python tools/misc/list_models.py            # names, figures, configs
+python tools/misc/list_models.py            # as lrformer models
 python tools/misc/list_models.py --readme   # the same as model_release/README.md
 """
 
-import argparse
+import sys
 from itertools import groupby
+from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from command_line import require_own_mmseg, run  # noqa: E402
 
-from mmseg.zoo import Model, backbones, models, repository
-from mmseg.zoo.catalogue import HOME
+require_own_mmseg()
+
+from mmseg.zoo import backbones, models, repository  # noqa: E402
+from mmseg.zoo.catalogue import HOME  # noqa: E402
 
 _INTRODUCTION = """# Released weights
 
 <!-- Written by tools/misc/list_models.py --readme from models.json. -->
 
-A name brings config and weights, from any folder:
+A name brings config and weights, from any folder; `lrformer models` lists them all:
+
+```bash
+lrformer predict {example} photos/ --out results/
+```
 
 ```python
 from mmseg.apis import init_model
@@ -43,30 +50,19 @@ def readme() -> str:
     """The text of ``model_release/README.md``."""
     parts = [_INTRODUCTION.format(example=next(iter(models())), repository=repository())]
     for dataset, group in groupby(models().values(), key=lambda model: model.dataset):
-        parts.append(f'\n## {dataset}\n\n| name and config | mIoU |\n|---|---|\n')
-        parts += [f'| [{m.name}](../configs_local/{m.config}) | {m.mIoU} |\n' for m in group]
+        parts.append(f'\n## {dataset}\n\n| name and config | parameters | mIoU |\n|---|---|---|\n')
+        parts += [f'| [{m.name}](../configs_local/{m.config}) | {m.parameters} M | {m.mIoU} |\n' for m in group]
     parts += [_BACKBONES, '\n| file | trained on |\n|---|---|\n']
     parts += [f'| `{backbone.name}` | {backbone.dataset} |\n' for backbone in backbones().values()]
     return ''.join(parts)
 
 
-def table(entries: dict[str, Model]) -> Table:
-    """Names, datasets, figures and configs."""
-    rows = Table('name', 'dataset', 'mIoU', 'config', box=None)
-    for model in entries.values():
-        rows.add_row(model.name, model.dataset, str(model.mIoU), f'configs_local/{model.config}')
-    return rows
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--readme', action='store_true', help='write model_release/README.md')
-    if parser.parse_args().readme:
-        path = HOME / 'model_release' / 'README.md'
-        path.write_text(readme(), encoding='utf-8')
-        print(f'written: {path}')
-    else:
-        Console().print(table(models()))
+    if sys.argv[1:] != ['--readme']:
+        run('models')
+    path = HOME / 'model_release' / 'README.md'
+    path.write_text(readme(), encoding='utf-8')
+    print(f'written: {path}')
 
 
 if __name__ == '__main__':

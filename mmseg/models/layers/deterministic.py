@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import full_precision
+
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
     """:func:`torch.nn.functional.adaptive_avg_pool2d`, by :func:`pool_by_matmul` where that alone is deterministic.
@@ -110,7 +112,7 @@ def _separable(x: Tensor, size: Sequence[int], matrix_of: Callable[[int, int], T
     dtype = torch.promote_types(x.dtype, torch.float32)
     (H, W), (h, w) = x.shape[-2:], size
     rows, columns = _cached(matrix_of, H, h, dtype, x.device), _cached(matrix_of, W, w, dtype, x.device)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         full = x.to(dtype)
         out = (rows @ full) @ columns.T if h * W * (H + w) <= H * w * (W + h) else rows @ (full @ columns.T)
     return out.to(x.dtype)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..layers import full_precision
 from ..utils import resize
 
 # Scores of this many pixels x classes are at hand at a time: they fit a CPU's cache, and fill a GPU.
@@ -330,7 +331,7 @@ def _single(scores: Tensor) -> Tensor:
 
 def _combine(probabilities: Tensor, masks: Tensor) -> Tensor:
     """Class probabilities, classes x Q, and mask logits, Q x H x W -> classes x H x W."""
-    with torch.autocast(masks.device.type, enabled=False):
+    with full_precision(masks):
         return (probabilities @ masks.sigmoid().flatten(1)).unflatten(1, masks.shape[1:])
 
 
