@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
+from mmseg.utils import keep_freed_memory
 
 from .config_text import require_plain_config
 from .overrides import read_options, with_options
@@ -187,6 +188,7 @@ def run_program(main: Callable[[], None]) -> None:
     They end together when all is well, and when SIGTERM asked them to. One that fails says why and ends at once.
     One that merely loses its connection to it says so in a line, and lets the launcher end it.
     """
+    keep_freed_memory()
     try:
         main()
     except Preempted as stop:
