@@ -43,6 +43,15 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     add('--half', action='store_true', help='weights of half precision')
     add('--fuse', action='store_true', help='fold batch norms into convolutions')
     add('--compile', action='store_true', help='torch.compile')
+    add('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
+    add(
+        '--tile',
+        metavar='N',
+        type=tile_option,
+        default='auto',
+        help='cut images into squares of N pixels [those of > 4 GiB]',
+    )
+    add('--overlap', metavar='N', type=int, help='pixels that two tiles share [a quarter]')
     add('--workers', metavar='N', type=int, help='threads that load, and as many that write [up to 4]')
     add('--cfg-options', metavar='KEY=VALUE', nargs='+', action='extend', default=[], help='values of the config')
     add('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='what started the processes')
@@ -67,6 +76,9 @@ def run_predict(args: argparse.Namespace) -> int:
             half=args.half,
             fuse=args.fuse,
             compile=args.compile,
+            tta=args.tta,
+            tile=args.tile,
+            overlap=args.overlap,
             workers=args.workers,
             launcher=args.launcher,
         )
@@ -91,6 +103,10 @@ def run_predict(args: argparse.Namespace) -> int:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(',') if name.strip()]
+
+
+def tile_option(text: str) -> int | str:
+    return text if text == 'auto' else int(text)
 
 
 def _words(error: Exception) -> str:
