@@ -21,7 +21,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
 from mmseg.utils.image_file import read_image
 from mmseg.visualization import SegLocalVisualizer
-from mmseg.zoo import config_file, is_name, weights_file
+from mmseg.zoo import is_name, weights_file
 
 
 def init_model(
@@ -44,7 +44,7 @@ def init_model(
     """
     register_all_modules(init_default_scope=False)
     if is_name(config):
-        config, checkpoint = config_file(config), checkpoint or weights_file(config)
+        checkpoint = checkpoint or weights_file(config)
     if isinstance(config, (str, Path)):
         cfg = load_config(config, cfg_options or {})
     else:

@@ -16,6 +16,7 @@ from mmseg.inference.sources import Entry, Source, frames
 from mmseg.registry import INFERENCERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
+from mmseg.zoo import models
 
 from .inference import init_model
 
@@ -112,6 +113,13 @@ class MMSegInferencer:
         return dict(
             predictions=predictions[0] if single else predictions, visualization=pictures[0] if single else pictures
         )
+
+    @staticmethod
+    def list_models(scope: str = 'mmseg') -> list[str]:
+        """The names that ``model`` may be; ``scope`` has one value only."""
+        if scope != 'mmseg':
+            raise ValueError(f'models of scope {scope!r} are not known here; those of mmseg are')
+        return list(models())
 
     def result(self, image: Image) -> Result:
         """One image as a :class:`Result`: ``labels``, ``classes``, ``plot()``, ``save()``; a notebook shows it."""

@@ -80,6 +80,7 @@ class Prediction:
         tta: see each image at six sizes, flipped and unflipped.
         tile, overlap: how large images are cut, see :class:`mmseg.inference.TiledSegmentor`.
         workers: threads that load, and as many that write.
+        cfg_options: values to put into the config, by dotted key, or as KEY=VALUE texts.
         launcher: what started the processes that share the work: 'none', 'pytorch' or 'slurm'.
 
     Raises:
@@ -109,6 +110,7 @@ class Prediction:
         tile: int | str = 'auto',
         overlap: int | None = None,
         workers: int | None = None,
+        cfg_options: dict | Sequence[str] | None = None,
         launcher: str = 'none',
     ) -> None:
         if batch_size < 1 or not 0 <= opacity <= 1 or (workers is not None and workers < 1):
@@ -124,13 +126,13 @@ class Prediction:
             init_process_group(launcher, timeout=A_WEEK)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if isinstance(model, nn.Module):
-            if checkpoint is not None:
-                raise ValueError('checkpoint is for a model that is still to be built')
+            if checkpoint is not None or cfg_options:
+                raise ValueError('checkpoint and cfg_options are for a model that is still to be built')
             model = copy.deepcopy(model) if half or fuse or compile else model
         else:
             if checkpoint is None and isinstance(model, (str, Path)) and Path(model).is_file():
                 raise ValueError(f'the weights are missing: give a checkpoint of {str(model)!r}')
-            model = init_model(model, checkpoint, device or 'cuda')
+            model = init_model(model, checkpoint, device or 'cuda', cfg_options)
         settings['model'] = _identity(model)
         if fuse:
             fuse_batch_norms(model)

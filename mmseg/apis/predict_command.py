@@ -3,7 +3,6 @@
 import argparse
 import sys
 
-from mmseg.engine.launch import load_config
 from mmseg.inference.folder import KINDS
 
 from .predict import SAVE, Prediction
@@ -61,7 +60,7 @@ def run_predict(args: argparse.Namespace) -> int:
     """Do what the options say; the exit code: 0, 1 where some inputs failed, 2 for a wrong call."""
     try:
         prediction = Prediction(
-            load_config(args.model, args.cfg_options) if args.cfg_options else args.model,
+            args.model,
             args.inputs,
             args.out,
             checkpoint=args.checkpoint,
@@ -80,6 +79,7 @@ def run_predict(args: argparse.Namespace) -> int:
             tile=args.tile,
             overlap=args.overlap,
             workers=args.workers,
+            cfg_options=args.cfg_options,
             launcher=args.launcher,
         )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:

@@ -33,7 +33,7 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     """Read a config file.
 
     Args:
-        path: the file.
+        path: the file, or the name of a config that comes with the package (its file's, without ``.py``).
         options: values to put in, by dotted key; or KEY=VALUE texts as typed (:mod:`.option_text`). They take effect
             as if written into the file (:mod:`.overrides`).
         work_dir: where the run writes; None for what the config says, or ``work_dirs/NAME_OF_THE_CONFIG``.
@@ -42,9 +42,9 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
         FileNotFoundError: there is no such file; the message names similar ones beside it.
         KeyError: an option's first key is neither in the config nor known.
         ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
-            that is not plain UTF-8.
+            that is not plain UTF-8, or a name of nothing; the message names similar ones.
     """
-    path = Path(path)
+    path = Path(zoo.config_file(path) if zoo.is_name(path) else path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
     require_plain_config(path)

@@ -161,6 +161,8 @@ class ResultFolder:
 
     def write_frame(self, picture: np.ndarray, video: Entry) -> None:
         """The next frame of a video with overlays; one thread at a time, and one video after the other."""
+        height, width = picture.shape[:2]  # of which videos need even numbers
+        picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         if self._video is None:
             path = self.state / f'video-{self.rank}-{os.getpid()}.mp4'
             size = picture.shape[1::-1]

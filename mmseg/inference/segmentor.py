@@ -186,16 +186,16 @@ def _channels(model: nn.Module) -> int | None:
 
 
 def _classes(model: nn.Module, meta: dict | None, unsure: bool) -> Classes:
-    """Names and colours, made up where there are none."""
+    """Names and colours of all classes that the model tells apart, made up where there are none."""
     meta = meta or getattr(model, 'dataset_meta', None) or {}
-    count = getattr(model, 'num_classes', None) or len(meta.get('classes') or ())
-    names = meta.get('classes')
-    names = tuple(f'class {i}' for i in range(count)) if names is None else tuple(names)
-    palette = meta.get('palette')
-    palette = spread_palette(len(names)) if palette is None or not len(palette) else np.array(palette, dtype=np.uint8)
+    stated = {key: () if meta.get(key) is None else meta[key] for key in ('classes', 'palette')}
+    names, palette = tuple(stated['classes']), np.array(stated['palette'], dtype=np.uint8).reshape(-1, 3)
+    count = max(getattr(model, 'num_classes', 0), len(names))
+    names += tuple(f'class {i}' for i in range(len(names), count))
+    palette = np.concatenate([palette, spread_palette(count)[len(palette) :]])[:count]
     if unsure:
         names, palette = (*names, UNSURE), np.concatenate([palette, np.array([GREY], np.uint8)])
-    return Classes(names, palette, 255 if len(names) <= 255 else 65535)
+    return Classes(names, palette, 255 if count < 255 else 65535)
 
 
 def _unwanted(names: Sequence[str], wanted: Sequence[str]) -> list[int]:

@@ -85,6 +85,10 @@ def test_colours_and_names_of_ones_own(model, images):
     assert MMSegInferencer(model, dataset_name='cityscapes').result(images[0]).classes.names[0] == 'road'
 
 
+def test_names_of_models_are_listed():
+    assert 'lrformer-t-160k_ade20k' in MMSegInferencer.list_models('mmseg')
+
+
 def test_a_result_shows_itself(inferencer, images, tmp_path):
     result = inferencer.result(images[0])
     assert result.labels.shape == (48, 64) and result.labels.dtype == np.uint8 and result.name == 'demo'

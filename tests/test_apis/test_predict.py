@@ -21,7 +21,7 @@ from mmseg.apis import inference_model, init_model, predict
 from mmseg.apis.predict import Prediction
 from mmseg.inference import flow, folder
 from mmseg.inference.quality import fuse_batch_norms
-from mmseg.inference.sources import frames
+from mmseg.inference.sources import Entry, frames
 
 CONFIG = Path(__file__).parents[2] / 'configs_local' / 'lrformer' / 'lrformer-n_scenes-128x128.py'
 EVERY = ['overlay', 'labels', 'scores', 'geojson', 'labelme', 'csv', 'coco', 'coco-polygons']
@@ -235,10 +235,25 @@ def test_a_video_becomes_a_video(model, tmp_path):
     assert broken.failed == 2 and 'empty.mp4' in broken.errors[0] and 'camera 97' in broken.errors[1]
 
 
+def test_a_video_of_odd_size_loses_nothing(tmp_path):
+    results = folder.ResultFolder(str(tmp_path), ['overlay'], {})
+    results.prepare(resume=False)
+    picture = np.zeros((47, 63, 3), np.uint8)
+    picture[40:] = picture[:, 60:] = 255
+    for _ in range(3):
+        results.write_frame(picture, Entry('a/odd', 'nowhere.mp4', is_video=True))
+    results.finish_video(Entry('a/odd', 'nowhere.mp4', is_video=True), 3)
+    frame = next(frames(str(tmp_path / 'overlay' / 'a' / 'odd.mp4')))
+    assert frame.shape == (48, 64, 3) and frame[-2:].min() > 200 and frame[:, -2:].min() > 200
+
+
 def test_a_model_without_classes_and_one_with_many(model, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(model, 'dataset_meta', {})
     predict(model, photos / 'a.jpg', tmp_path / 'out')
     assert 'class ' in (tmp_path / 'out' / 'areas.csv').read_text()
+    monkeypatch.setattr(model, 'dataset_meta', dict(classes=['only this'], palette=np.array([[1, 2, 3]])))
+    predict(model, photos / 'a.jpg', tmp_path / 'few')
+    assert 'class ' in (tmp_path / 'few' / 'areas.csv').read_text()
     monkeypatch.setattr(model, 'dataset_meta', dict(classes=[f'c{i}' for i in range(300)], palette=None))
     predict(model, photos / 'a.jpg', tmp_path / 'many')
     assert labels_of(tmp_path / 'many' / 'labels' / 'a.png').dtype == np.uint16
@@ -321,7 +336,7 @@ def test_images_do_not_pile_up(model, photos, tmp_path):
         (dict(batch_size=0), 'batch_size=0'),
         (dict(opacity=2), 'opacity=2'),
         (dict(threshold=1.5), 'no probability'),
-        (dict(checkpoint='a.pth'), 'checkpoint is for a model'),
+        (dict(checkpoint='a.pth'), 'checkpoint and cfg_options are for a model'),
     ],
 )
 def test_wrong_arguments_are_refused(model, photos, tmp_path, options, message):

@@ -62,6 +62,20 @@ def test_two_urls_with_the_same_file_name_are_two_files(server):
     assert len(server.requests) == 2
 
 
+def test_two_urls_with_the_same_file_name_at_once(server):
+    server.files['/b/weights.pth'] = content(1)
+    with ThreadPoolExecutor(4) as threads:
+        urls = [f'{server.url}/{folder}/weights.pth' for folder in 'abab']
+        first = [state['state_dict']['a'][0].item() for state in threads.map(load_checkpoint_file, urls)]
+    assert first == [0, 1, 0, 1] and len(server.requests) == 2
+
+
+def test_a_signature_behind_the_name_makes_no_other_file(server):
+    for signature in ('?expires=1', '?expires=2', ''):
+        local_file(server.url + '/a/weights.pth' + signature)
+    assert len(server.requests) == 1
+
+
 def test_a_broken_connection_is_taken_up_where_it_broke(server):
     server.break_after = [700, 1000]
     assert load_checkpoint_file(server.url + '/a/weights.pth')['state_dict']['a'].sum() == 0

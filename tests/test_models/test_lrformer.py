@@ -42,7 +42,7 @@ def test_deterministic_mode_computes_the_same_by_other_operations(published_t, m
     def refused(*args, **kwargs):
         raise AssertionError('its gradient on CUDA has no deterministic kernel')
 
-    monkeypatch.setattr('mmseg.models.layers.deterministic._needed', lambda x: True)  # as on CUDA
+    monkeypatch.setattr('mmseg.models.layers.deterministic.needed', lambda x: True)  # as on CUDA
     for name in ('adaptive_avg_pool2d', 'interpolate'):
         monkeypatch.setattr(f'torch.nn.functional.{name}', refused)
     with torch.inference_mode():

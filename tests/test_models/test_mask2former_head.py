@@ -51,7 +51,7 @@ def test_deterministic_mode_trains_by_other_operations(monkeypatch):
         assert not torch.is_grad_enabled()
         return sample(*args, **kwargs)
 
-    monkeypatch.setattr('mmseg.models.layers.deterministic._needed', lambda x: True)  # as on CUDA
+    monkeypatch.setattr('mmseg.models.layers.deterministic.needed', lambda x: True)  # as on CUDA
     for name in ('adaptive_avg_pool2d', 'interpolate'):
         monkeypatch.setattr(f'torch.nn.functional.{name}', refused)
     monkeypatch.setattr('torch.nn.functional.grid_sample', without_gradient)
@@ -92,10 +92,19 @@ def test_any_size_and_any_number_of_levels(size, num_levels):
 
 
 def test_no_query_attends_to_nothing():
-    logits = torch.full((1, 3, 8, 8), -5.0)
-    logits[0, 1, :4, :4] = 5
-    attend = attended_cells(logits, (2, 2))
+    embeddings = torch.tensor([[[-1.0, 0.0], [0.0, 1.0], [-2.0, 0.0]]])
+    features = torch.stack([torch.full((2, 2), 5.0), torch.tensor([[5.0, -5.0], [-5.0, -5.0]])])[None]
+    attend = attended_cells(embeddings, features)
     assert attend.tolist() == [[[True] * 4, [True, False, False, False], [True] * 4]]
+
+
+@pytest.mark.parametrize('shape', [(2, 3), (4, 4), (7, 5)])
+def test_attended_cells_are_those_of_the_resized_mask(shape):
+    embeddings, features = torch.randn(2, 5, 32), torch.randn(2, 32, 16, 24)
+    masks = torch.einsum('bqc,bchw->bqhw', embeddings, features)
+    expected = torch.nn.functional.interpolate(masks, shape, mode='bilinear').flatten(2) >= 0
+    resized = torch.nn.functional.interpolate(features, shape, mode='bilinear')
+    assert expected.any(dim=-1).all() and torch.equal(attended_cells(embeddings, resized), expected)
 
 
 def test_attention_stays_inside_the_mask():

@@ -8,8 +8,21 @@ from mmseg.registry import MODELS
 C, Q, SIZE = 4, 6, 16
 
 
+class LossOfMasks(Mask2FormerLoss):
+    """Takes each layer's mask logits as they are."""
+
+    def forward(self, class_logits, mask_logits, labels, names=None):
+        return super().forward(class_logits, *as_products(mask_logits), labels, names)
+
+
+def as_products(mask_logits):
+    """Embeddings and features whose products are these masks: features are the masks, embeddings pick one of them."""
+    L, (B, Q) = len(mask_logits), mask_logits[0].shape[:2]
+    return torch.eye(L * Q).view(L, 1, Q, L * Q).expand(L, B, Q, L * Q), torch.cat(mask_logits, dim=1)
+
+
 def build(**cfg):
-    return Mask2FormerLoss(**{'num_points': 200, **cfg})
+    return LossOfMasks(**{'num_points': 200, **cfg})
 
 
 def regions(*classes, size=SIZE):
@@ -107,7 +120,7 @@ class TestLosses:
         class_logits[..., 0, 1], class_logits[..., 1, 2] = 10, 10
         masks = torch.tensor([-3.0, 3.0]).view(1, 2, 1, 1).expand(1, 2, SIZE, SIZE)
         weights = dict(class_weight=0.0, mask_weight=0.0, dice_weight=0.0) | {key: 1.0}
-        _, queries, classes = build(**weights).match(class_logits, [masks], labels)
+        _, queries, classes = build(**weights).match(class_logits, *as_products([masks]), labels)
         assert queries.tolist() == [[0 if key == 'class_weight' else 1]] and classes.tolist() == [[1]]
 
     def test_each_layer_has_its_own_losses(self):
@@ -152,11 +165,10 @@ class TestIgnored:
                 x.grad = None
 
     def test_ignored_is_no_class(self):
-        images, queries, classes = build().match(
-            *(torch.stack(x) if i == 0 else x for i, x in enumerate(random_predictions(B=1))),
-            torch.where(regions(1, 3) == 1, -1, 3)[None],
-        )
-        assert classes.tolist() == [[3], [3]] and images.tolist() == [0]
+        class_logits, mask_logits = random_predictions(B=1)
+        labels = torch.where(regions(1, 3) == 1, -1, 3)[None]
+        images, queries, classes = build().match(torch.stack(class_logits), *as_products(mask_logits), labels)
+        assert classes.tolist() == [[3], [3]] and images == [0]
 
 
 class TestMatching:
@@ -170,18 +182,19 @@ class TestMatching:
         said = []
         monkeypatch.setattr('mmseg.models.losses.mask2former_loss.print_log', lambda text, **_: said.append(text))
         class_logits, mask_logits = random_predictions()
-        broken = [mask_logits[0].detach().clone(), mask_logits[1]]
+        broken = [class_logits[0].detach().clone(), class_logits[1]]
         broken[0][1, 2] = float('nan')
         loss = build()
         for _ in range(2):
-            loss(class_logits, broken, LABELS, ['a.jpg', 'b.jpg'])
+            loss(broken, mask_logits, LABELS, ['a.jpg', 'b.jpg'])
         assert loss.non_finite_costs == 2
         assert len(said) == 1 and 'b.jpg' in said[0]
         assert build().non_finite_costs == 0
 
     def test_the_cheapest_assignment_wins(self):
         order = [3, 1, 5]
-        _, queries, classes = build().match(torch.stack(perfect(LABELS, order)[0]), perfect(LABELS, order)[1], LABELS)
+        class_logits, mask_logits = perfect(LABELS, order)
+        _, queries, classes = build().match(torch.stack(class_logits), *as_products(mask_logits), LABELS)
         assert queries.tolist() == [[3, 1, 3, 1, 5]] and classes.tolist() == [[0, 2, 0, 1, 3]]
 
 

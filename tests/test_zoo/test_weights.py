@@ -113,6 +113,8 @@ def test_an_unknown_name_is_answered_with_similar_ones(hub):
         init_model('lrformer-t-160k_ade20', device='cpu')
     with pytest.raises(ValueError, match='did you mean .*lrformer-t-160k_ade20k'):
         zoo.resolve('LRFormer-T-160k_ADE20K')
+    with pytest.raises(ValueError, match='did you mean lrformer-n_scenes-128x128'):
+        load_config('lrformer-n_scenes-128')
     with pytest.raises(ValueError, match='names are lrformer-b-160k_ade20k, '):
         zoo.resolve('segformer')
     with pytest.raises(ValueError, match='without published weights: give a checkpoint'):
@@ -162,7 +164,8 @@ def test_missing_imagenet_weights_without_a_network(hub, monkeypatch):
 
 
 def test_load_from_and_the_tools_take_a_name(hub, tmp_path):
-    cfg = load_config(zoo.config_file('lrformer-t_custom-dataset'), {}, str(tmp_path))
+    cfg = load_config('lrformer-t_custom-dataset')  # from any folder
+    assert cfg.work_dir == 'work_dirs/lrformer-t_custom-dataset'
     assert cfg.load_from == NAME and zoo.checkpoint_file(NAME) == zoo.weights_file(NAME)
     runner = SegRunner.from_cfg(Config(toy_config(tmp_path / 'run', load_from=NAME)))
     with pytest.raises(ValueError, match=rf'{FILE} does not fit the model'):  # of a toy

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmseg.registry import MODELS
 
-from ..layers import adaptive_avg_pool2d, interpolate_bilinear
+from ..layers import adaptive_avg_pool2d, in_strips, interpolate_bilinear
 from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
 
@@ -58,6 +58,11 @@ def to_tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
+def residual(x: Tensor, branch: Tensor) -> Tensor:
+    """x + branch, in the memory of the branch where mixed precision does not need another type."""
+    return branch.add_(x) if branch.dtype is x.dtype else x + branch
+
+
 class ResidualDWConv(nn.Conv2d):
     """x + DWConv3x3(x), B x C x H x W -> B x C x H x W."""
 
@@ -65,11 +70,24 @@ class ResidualDWConv(nn.Conv2d):
         super().__init__(dim, dim, 3, padding=1, groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + super().forward(x)
+        return residual(x, super().forward(x))
+
+
+class PointwiseConv(nn.Conv2d):
+    """A 1x1 convolution, B x C x H x W -> B x C' x H x W, as one matrix product over the places of a channels-last map.
+
+    PyTorch's own is slow on a CPU with one thread, where it unfolds the map first.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
 class LRSA(nn.Module):
-    """Low-resolution self-attention, the paper's mechanism: B x C x H x W -> B x C x H x W.
+    """Low-resolution self-attention, the paper's mechanism: B x C x H x W -> B x C x h x w, the query grid.
 
     Queries are the map pooled to a grid of short side ``q_pooled_size``, keys and values its pyramid
     of coarser poolings, so that the cost of attention does not depend on H x W.
@@ -105,8 +123,7 @@ class LRSA(nn.Module):
         out = F.scaled_dot_product_attention(q, k, v)  # B x heads x N x C/heads
         out = self.proj(out.transpose(1, 2).flatten(2))
 
-        out = out.transpose(1, 2).unflatten(2, q_map.shape[-2:])
-        return interpolate_bilinear(out, x.shape[-2:])
+        return out.unflatten(1, q_map.shape[-2:]).permute(0, 3, 1, 2)
 
     def split_heads(self, tokens: Tensor) -> Tensor:
         """B x N x C -> B x heads x N x C/heads."""
@@ -118,10 +135,10 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int, ratio: int) -> None:
         super().__init__()
-        self.fc1 = nn.Conv2d(dim, ratio * dim, 1)
+        self.fc1 = PointwiseConv(dim, ratio * dim)
         self.act = nn.GELU()
         self.conv = ResidualDWConv(ratio * dim)
-        self.fc2 = nn.Conv2d(ratio * dim, dim, 1)
+        self.fc2 = PointwiseConv(ratio * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.conv(self.act(self.fc1(x))))
@@ -169,8 +186,17 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, pyramid: nn.ModuleList) -> Tensor:
         x = self.cpe(self.pre_norm(x))
-        x = x + self.drop_path(self.ls1(self.attn(self.norm1(x), pyramid)))
-        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+        x = self.attend(x, pyramid)
+        if self.training:  # a BatchNorm needs all rows
+            return self.feed_forward(x)
+        return in_strips(self.feed_forward, x, halo=1, width=self.mlp.fc1.out_channels)
+
+    def attend(self, x: Tensor, pyramid: nn.ModuleList) -> Tensor:
+        low = self.drop_path(self.ls1(self.attn(self.norm1(x), pyramid)))  # scaled where it is small
+        return residual(x, interpolate_bilinear(low, x.shape[-2:]))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        return residual(x, self.drop_path(self.ls2(self.mlp(self.norm2(x)))))
 
     @staticmethod
     def convert_published(state_dict: dict, prefix: str) -> None:
@@ -338,6 +364,8 @@ class LRFormer(PretrainedModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if min(x.shape[-2:]) < 32:
             raise ValueError(f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest')
+        # Norms leave maps so; from the image on, convolutions need not rearrange them.
+        x = x.contiguous(memory_format=torch.channels_last)
         maps = []
         for stage in self.stages:
             x = stage(x)

@@ -121,43 +121,53 @@ class Mask2FormerHead(PretrainedModule):
     def forward(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """The backbone's maps -> class logits B x Q x (classes + 1) and mask logits B x Q x H x W at the finest
         map's size, each before the first decoder layer and after every one."""
-        class_logits, mask_logits = zip(*self.decode(inputs), strict=True)
-        return list(class_logits), list(mask_logits)
+        mask_features, predictions = self.decode(inputs)
+        class_logits, embeddings = zip(*predictions, strict=True)
+        return list(class_logits), [mask_logits(x, mask_features) for x in embeddings]
 
-    def decode(self, inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields the predictions of :meth:`forward` one after the other."""
+    def decode(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Iterator[tuple[Tensor, Tensor]]]:
+        """The pixels' features B x C x H x W, and one prediction of :meth:`forward` after the other: class logits, and
+        embeddings B x Q x C, whose product with the features is the mask logits."""
         mask_features, maps = self.pixel_decoder([inputs[i] for i in self.in_index])
+        return mask_features, self._predictions(mask_features, maps)
+
+    def _predictions(self, mask_features: Tensor, maps: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         memories = [
             x.flatten(2).transpose(1, 2) + level for x, level in zip(maps, self.level_embed.weight, strict=True)
         ]
         shapes = [x.shape[-2:] for x in maps]
+        pos = [sine_positional_encoding(*shape, maps[0].shape[1], maps[0].device) for shape in shapes]
+        with torch.no_grad():  # a resize of masks is the resize of their features
+            features = [resize(mask_features, size=shape) for shape in shapes]
         query_pos = self.query_embed.weight
-        pos = [sine_positional_encoding(*s, maps[0].shape[1], maps[0].device).to(query_pos.dtype) for s in shapes]
         x = self.query_feat.weight.expand(len(mask_features), -1, -1)
 
-        prediction = self.predict_segments(x, mask_features)
+        prediction = self.predict_segments(x)
         yield prediction
         for i, layer in enumerate(self.transformer_decoder['layers']):
             level = i % self.num_levels
-            x = layer(x, query_pos, memories[level], pos[level], attended_cells(prediction[1], shapes[level]))
-            prediction = self.predict_segments(x, mask_features)
+            x = layer(x, query_pos, memories[level], pos[level], attended_cells(prediction[1], features[level]))
+            prediction = self.predict_segments(x)
             yield prediction
 
-    def predict_segments(self, x: Tensor, mask_features: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries B x Q x C -> their class logits and their mask logits."""
+    def predict_segments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries B x Q x C -> their class logits and their mask embeddings."""
         x = self.transformer_decoder['post_norm'](x)
-        return self.cls_embed(x), torch.einsum('bqc,bchw->bqhw', self.mask_embed(x), mask_features)
+        return self.cls_embed(x), self.mask_embed(x)
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[SegDataSample], train_cfg: dict) -> dict:
         """The backbone's maps and the annotations -> the losses by name."""
         names = [sample.metainfo.get('img_path', f'image {i}') for i, sample in enumerate(batch_data_samples)]
-        return self.loss_decode(*self.forward(inputs), stack_labels(batch_data_samples), names)
+        mask_features, predictions = self.decode(inputs)
+        class_logits, embeddings = zip(*predictions, strict=True)
+        return self.loss_decode(class_logits, embeddings, mask_features, stack_labels(batch_data_samples), names)
 
     def segments(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The last prediction of :meth:`forward`, without keeping the others."""
-        for prediction in self.decode(inputs):
-            last = prediction
-        return last
+        mask_features, predictions = self.decode(inputs)
+        for prediction in predictions:
+            class_logits, embeddings = prediction
+        return class_logits, mask_logits(embeddings, mask_features)
 
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """The backbone's maps -> scores at the network's input size, B x classes x H x W.
@@ -168,15 +178,20 @@ class Mask2FormerHead(PretrainedModule):
         """
         meta = batch_img_metas[0]
         size = (meta.get('pad_shape') or meta['img_shape'])[:2]
-        class_logits, mask_logits = self.segments(inputs)
-        masks = resize(mask_logits, size=size, align_corners=self.align_corners).sigmoid()
+        class_logits, masks = self.segments(inputs)
+        masks = resize(masks, size=size, align_corners=self.align_corners).sigmoid()
         return torch.einsum('bqc,bqhw->bchw', class_logits.softmax(dim=-1)[..., :-1], masks)
 
 
+def mask_logits(embeddings: Tensor, features: Tensor) -> Tensor:
+    """B x Q x C and B x C x H x W -> B x Q x H x W."""
+    return torch.einsum('bqc,bchw->bqhw', embeddings, features)
+
+
 @torch.no_grad()
-def attended_cells(mask_logits: Tensor, shape: Sequence[int]) -> Tensor:
-    """The cells of a map of that shape that each query's mask covers, B x Q x HW; all of them where it covers none."""
-    covered = resize(mask_logits, size=shape).flatten(2).sigmoid() >= 0.5
+def attended_cells(embeddings: Tensor, features: Tensor) -> Tensor:
+    """The cells of a map with these features that each query's mask covers, B x Q x HW; all where it covers none."""
+    covered = mask_logits(embeddings, features).flatten(2) >= 0
     return covered | ~covered.any(dim=-1, keepdim=True)
 
 

@@ -23,7 +23,7 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
     Returns:
         B x C x h x w.
     """
-    return pool_by_matmul(x, output_size) if _needed(x) else F.adaptive_avg_pool2d(x, tuple(output_size))
+    return pool_by_matmul(x, output_size) if needed(x) else F.adaptive_avg_pool2d(x, tuple(output_size))
 
 
 def interpolate_bilinear(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
@@ -37,7 +37,7 @@ def interpolate_bilinear(x: Tensor, size: Sequence[int], align_corners: bool = F
     Returns:
         B x C x h x w.
     """
-    if _needed(x):
+    if needed(x):
         return resize_by_matmul(x, size, align_corners)
     return F.interpolate(x, tuple(size), mode='bilinear', align_corners=align_corners)
 
@@ -114,5 +114,6 @@ def _cached(matrix_of: Callable, inputs: int, outputs: int, dtype: torch.dtype, 
         return matrix_of(inputs, outputs).to(device, dtype)
 
 
-def _needed(x: Tensor) -> bool:
+def needed(x: Tensor) -> bool:
+    """Whether gradients must have a fixed order that PyTorch's kernels for this tensor do not have."""
     return x.is_cuda and torch.are_deterministic_algorithms_enabled()

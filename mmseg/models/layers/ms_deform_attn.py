@@ -12,6 +12,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from .strips import strips
 
 
 def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
@@ -19,8 +22,8 @@ def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
 
     Each query and head is a bag of L x K x 4 cells with weights, which is PyTorch's ``embedding_bag``: no
     sample is ever stored, and the backward pass on CUDA sorts instead of adding atomically, so that it gives
-    the same bits each time. Computed in float32 at least: half precision cannot tell neighbouring
-    positions on a large map.
+    the same bits each time. On the CPU that sorting is slow, and :class:`_SamplesOnCPU` has a backward pass of its own.
+    Computed in float32 at least: half precision cannot tell neighbouring positions on a large map.
 
     Args:
         value: B x S x M x D.
@@ -32,32 +35,96 @@ def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
     Returns:
         B x N x M x D, of ``value``'s type.
     """
-    B, S, M, D = value.shape
-    N = points.shape[1]
     dtype = torch.promote_types(value.dtype, torch.float32)
-    points, weights = points.to(dtype), weights.to(dtype)
-    sizes = torch.tensor([(width, height) for height, width in shapes], device=value.device)  # L x 2
-    areas = [height * width for height, width in shapes]
-    starts = torch.tensor([sum(areas[:i]) for i in range(len(areas))], device=value.device)  # L
+    args = value.to(dtype), points.to(dtype), weights.to(dtype)
+    trains = torch.is_grad_enabled() and any(x.requires_grad for x in args)
+    if trains and value.device.type == 'cpu':
+        out = _SamplesOnCPU.apply(*args, shapes)
+    elif trains:
+        out = _sample(*args, shapes)
+    else:
+        out = _sample_in_strips(*args, shapes)
+    return out.to(value.dtype)
 
-    place = points * sizes[:, None] - 0.5  # in cells, whose centres are whole numbers
+
+def _sample(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+    rows, near = _cells(points, weights, shapes)
+    B, S, M, D = value.shape
+    rows = rows + S * M * torch.arange(B, device=value.device).view(-1, 1, 1, 1)
+    out = F.embedding_bag(
+        rows.flatten(0, 2), value.reshape(B * S * M, D), per_sample_weights=near.flatten(0, 2), mode='sum'
+    )
+    return out.view(B, -1, M, D)
+
+
+def _sample_in_strips(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+    parts = _query_strips(points)
+    outs = [_sample(value, points[:, part], weights[:, part], shapes) for part in parts]
+    return outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)
+
+
+def _query_strips(points: Tensor, width: int = 1) -> list[slice]:
+    B, N, M, L, K, _ = points.shape
+    return strips(N, B * M * L * K * 4 * width, points.device)
+
+
+class _SamplesOnCPU(torch.autograd.Function):
+    """:func:`_sample`, with places and weights of cells computed anew in the backward pass, some queries at a time."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+        ctx.save_for_backward(value, points, weights)
+        ctx.shapes = shapes
+        return _sample_in_strips(value, points, weights, shapes)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        value, points, weights = ctx.saved_tensors
+        of_value, of_points, of_weights = (
+            torch.zeros_like(x, memory_format=torch.contiguous_format) for x in ctx.saved_tensors
+        )
+        for b in range(len(value)):
+            table, of_table = value[b].flatten(0, 1), of_value[b].flatten(0, 1)  # SM x D
+            for part in _query_strips(points[b : b + 1], width=8):
+                inputs = [x[b : b + 1, part].detach().requires_grad_() for x in (points, weights)]
+                with torch.enable_grad():
+                    rows, near = _cells(*inputs, ctx.shapes)
+                rows, bags = rows.flatten(), near.detach().flatten(0, 2)[..., None]  # bags x LK4 x 1
+                out = gradient[b, part].flatten(0, 1)[:, None]  # bags x 1 x D
+                samples = table.index_select(0, rows).view(*bags.shape[:2], -1)
+                of_near = samples.mul_(out).sum(dim=-1).view_as(near)
+                of_points[b : b + 1, part], of_weights[b : b + 1, part] = torch.autograd.grad(near, inputs, of_near)
+                of_samples = torch.mul(bags, out, out=samples).flatten(0, 1)
+                of_table.scatter_add_(0, rows[:, None].expand_as(of_samples), of_samples)
+        return of_value, of_points, of_weights, None
+
+
+def _cells(points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+    """What each bag adds up: rows of an image's SM x D values, and their weights; both B x N x M x LK4.
+
+    Levels, axes and neighbours each go through the arithmetic in tensors of their own, B x N x M x K, since
+    broadcasting along short innermost dimensions costs many times more.
+    """
+    rows, near, start = [], [], 0
+    for (height, width), place, weight in zip(shapes, points.unbind(3), weights.unbind(3), strict=True):
+        columns = _neighbours(place[..., 0] * width - 0.5, width)  # cells' centres are whole numbers
+        for row, row_weight in _neighbours(place[..., 1] * height - 0.5, height):
+            row, row_weight = row * width + start, row_weight * weight
+            rows += [row + column for column, _ in columns]
+            near += [row_weight * column_weight for _, column_weight in columns]
+        start += height * width
+    M = points.shape[2]
+    cells = torch.cat(rows, dim=-1).long()
+    return cells * M + torch.arange(M, device=points.device).view(-1, 1), torch.cat(near, dim=-1)
+
+
+def _neighbours(place: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """The two cells along an axis that a place lies between, and their weights: 0 beyond the edges."""
     first = place.floor()
     beyond = place - first
-    near = torch.stack([1 - beyond, beyond], dim=-1)  # weights of the two neighbours along x, and along y
-    cell = torch.stack([first, first + 1], dim=-1)
-    limit = sizes[:, None, :, None] - 1
-    near = near * ((cell >= 0) & (cell <= limit))
-    cell = cell.clamp(min=0).minimum(limit.to(dtype)).long()
-
-    # B x N x M x L x K x 2 (along y) x 2 (along x)
-    near = weights[..., None, None] * near[..., 1, :, None] * near[..., 0, None, :]
-    cell = cell[..., 1, :, None] * sizes[:, 0].view(-1, 1, 1, 1) + cell[..., 0, None, :] + starts.view(-1, 1, 1, 1)
-    image = torch.arange(B, device=value.device).view(-1, 1, 1, 1) * S
-    head = torch.arange(M, device=value.device).view(-1, 1)
-    row = (cell.flatten(3) + image) * M + head
-    table = value.to(dtype).reshape(B * S * M, D)
-    out = F.embedding_bag(row.flatten(0, 2), table, per_sample_weights=near.flatten(3).flatten(0, 2), mode='sum')
-    return out.view(B, N, M, D).to(value.dtype)
+    pairs = (first, 1 - beyond), (first + 1, beyond)
+    return [(cell.clamp(0, size - 1), weight * ((cell >= 0) & (cell < size))) for cell, weight in pairs]
 
 
 class MSDeformAttention(nn.Module):

@@ -3,7 +3,7 @@
 Source: Cheng et al., "Masked-attention Mask Transformer", CVPR 2022 (arXiv 2112.01527); points as in PointRend
 (arXiv 1912.08193). Everything is computed in float32 whatever autocast does.
 
-Legend: L layers, B images, Q queries, C classes, P points; S segments: the matched pairs of one layer.
+Legend: L layers, B images, Q queries, C classes, D channels, P points; S segments: the matched pairs of one layer.
 """
 
 import logging
@@ -75,31 +75,42 @@ class Mask2FormerLoss(nn.Module):
     def forward(
         self,
         class_logits: Sequence[Tensor],
-        mask_logits: Sequence[Tensor],
+        mask_embeddings: Sequence[Tensor],
+        mask_features: Tensor,
         labels: Tensor,
         names: Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
         """The losses by name, ``loss_cls``, ``loss_mask`` and ``loss_dice`` for the last layer, ``d0.loss_cls`` and so
         on for those before.
 
+        A mask's logits are the product of its query's embedding and the pixels' features over D channels. Only matched
+        queries' masks are ever made.
+
         Args:
             class_logits: of each layer, B x Q x (C + 1).
-            mask_logits: of each layer, B x Q x h x w.
+            mask_embeddings: of each layer, B x Q x D.
+            mask_features: B x D x h x w.
             labels: B x H x W.
             names: of the images, for messages.
         """
         with torch.autocast(labels.device.type, enabled=False):
             class_logits = torch.stack([x.float() for x in class_logits])  # L x B x Q x C+1
-            mask_logits = [x.float() for x in mask_logits]
+            mask_embeddings = torch.stack([x.float() for x in mask_embeddings])  # L x B x Q x D
+            mask_features = mask_features.float()
             labels = labels.masked_fill(labels == self.ignore_index, IGNORED)
-            images, queries, classes = self.match(class_logits, mask_logits, labels, names)
+            in_image, queries, classes = self.match(class_logits, mask_embeddings, mask_features, labels, names)
+            images = torch.tensor(in_image, dtype=torch.int64, device=labels.device)
             num_masks = torch.tensor(float(len(images)), device=labels.device)
             all_reduce(num_masks, 'mean')  # in place: over all processes
             loss_cls = self.class_losses(class_logits, images, queries, classes)
+            layers = torch.arange(len(queries), device=labels.device)[:, None]
+            matched = mask_embeddings[layers, images, queries]  # L x S x D
+            parts = matched.split([in_image.count(b) for b in range(len(labels))], dim=1)
+            masks = torch.cat([part @ x.flatten(1) for part, x in zip(parts, mask_features, strict=True)], dim=1)
             losses = {}
-            for i, masks in enumerate(mask_logits):
-                prefix = '' if i == len(mask_logits) - 1 else f'd{i}.'
-                loss_mask, loss_dice = self.mask_losses(masks[images, queries[i]], labels, images, classes[i])
+            for i, layer_masks in enumerate(masks.unflatten(2, mask_features.shape[2:])):
+                prefix = '' if i == len(masks) - 1 else f'd{i}.'
+                loss_mask, loss_dice = self.mask_losses(layer_masks, labels, images, classes[i])
                 losses[f'{prefix}loss_cls'] = loss_cls[i]
                 losses[f'{prefix}loss_mask'] = loss_mask / num_masks.clamp(min=1)
                 losses[f'{prefix}loss_dice'] = loss_dice / num_masks.clamp(min=1)
@@ -109,18 +120,20 @@ class Mask2FormerLoss(nn.Module):
     def match(
         self,
         class_logits: Tensor,
-        mask_logits: Sequence[Tensor],
+        mask_embeddings: Tensor,
+        mask_features: Tensor,
         labels: Tensor,
         names: Sequence[str] | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The cheapest assignment of queries to the classes present: image (S), query and class (both L x S)."""
+    ) -> tuple[list[int], Tensor, Tensor]:
+        """The cheapest assignment of queries to the classes present: image (S, in order), query and class (L x S)."""
         L, B, Q, C = *class_logits.shape[:3], class_logits.shape[3] - 1
         points = torch.rand(B, self.num_points, 2, device=labels.device)
         targets, counted = self.targets_of_all_classes(labels, points, C)
+        features = sample_maps(mask_features, points)  # B x D x P
         costs = torch.stack(
             [
-                self.costs(logits, sample_maps(masks, points), targets, counted)
-                for logits, masks in zip(class_logits, mask_logits, strict=True)
+                self.costs(logits, embeddings @ features, targets, counted)
+                for logits, embeddings in zip(class_logits, mask_embeddings, strict=True)
             ]
         )
         labels = labels.flatten(1)
@@ -138,7 +151,7 @@ class Mask2FormerLoss(nn.Module):
             classes.append(here[pairs[:, 1]])
         pairs = np.stack([np.concatenate(queries, axis=1), np.concatenate(classes, axis=1)])
         queries, classes = torch.from_numpy(pairs).to(labels.device)
-        return torch.tensor(images, dtype=torch.int64, device=labels.device), queries, classes
+        return images, queries, classes
 
     def assign(self, cost: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Row and column of each pair of the cheapest assignment, by column; costs that are not finite come last."""

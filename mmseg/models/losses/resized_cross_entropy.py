@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..layers import strips
 from ..layers.deterministic import resize_matrix
-
-# Scores at hand at a time: they fit a CPU's cache, and fill a GPU.
-STRIP = {'cpu': 2**20, 'cuda': 2**25}
 
 
 def resized_cross_entropy(
@@ -43,13 +41,13 @@ class _ResizedCrossEntropy(torch.autograd.Function):
         )
         gradient = torch.empty_like(scores) if ctx.needs_input_grad[0] else None
         right = torch.empty_like(label, dtype=torch.bool)
-        strips = list(_strips(scores.shape[1], label.shape[1:], scores.shape[2], align_corners, scores.device))
+        parts = list(_strips_and_reads(scores.shape[1], label.shape[1:], scores.shape[2], align_corners, scores.device))
         losses = []
         with torch.autocast(scores.device.type, enabled=False):
             for b in range(len(scores)):
                 wide = scores[b].contiguous() if columns is None else scores[b].contiguous() @ columns.T  # C x h x W
                 gradient_wide = None if gradient is None else torch.zeros_like(wide)
-                for strip, coarse in strips:
+                for strip, coarse in parts:
                     resize = None if rows is None else rows[strip, coarse]  # R x K
                     full = wide[:, coarse].clone() if resize is None else resize @ wide[:, coarse]  # C x R x W
                     loss, right[b, strip] = _score(full, label[b, strip], weight[b, strip], gradient is not None)
@@ -81,13 +79,11 @@ def _score(scores: Tensor, label: Tensor, weight: Tensor, with_gradient: bool) -
     return loss, of_label == highest
 
 
-def _strips(classes: int, size: tuple[int, int], coarse_rows: int, align_corners: bool, device: torch.device):
+def _strips_and_reads(classes: int, size: tuple[int, int], coarse_rows: int, align_corners: bool, device: torch.device):
     """Slices of the labels' rows, and of the coarse rows that each of them reads."""
     height, width = size
     reads = None if coarse_rows == height else resize_matrix(coarse_rows, height, align_corners) != 0
-    step = max(1, STRIP.get(device.type, STRIP['cuda']) // (classes * width))
-    for start in range(0, height, step):
-        strip = slice(start, min(start + step, height))
+    for strip in strips(height, classes * width, device):
         if reads is None:
             yield strip, strip
         else:
