@@ -67,14 +67,21 @@ class TileRow(NamedTuple):
 
 
 class Large(NamedTuple):
-    """An image that is to be cut, in the place of :class:`.segmentor.Prepared`."""
+    """An image that is to be cut, in the place of :class:`.segmentor.Prepared`; it is opened when its turn comes.
 
-    image: LargeImage
-    picture: np.ndarray | None
+    Attributes:
+        image: a file, or in memory.
+        picture: whether it is to be drawn on.
+    """
+
+    image: Image
+    picture: bool
 
     @property
-    def shape(self) -> tuple:
-        return ('tiles', *self.image.size)
+    def shape(self) -> tuple[str, str]:
+        """No two share a batch."""
+        is_file = isinstance(self.image, (str, os.PathLike))
+        return 'tiles', os.fspath(self.image) if is_file else str(id(self.image))
 
 
 class TiledSegmentor:
@@ -112,13 +119,12 @@ class TiledSegmentor:
         return self.segmentor.classes
 
     def prepare(self, image: Image, picture: bool = False) -> Prepared | Large:
-        """As :meth:`.Segmentor.prepare`; of a file that can be read by windows, no more than its header is read."""
+        """As :meth:`.Segmentor.prepare`; of a file that is cut, no more than its header is read."""
         if not (self.always or self._is_large(image)):
             prepared = self.segmentor.prepare(image, picture)
             if self.segmentor.scores or _input_pixels(prepared) * OF_INPUT <= WHOLE:
                 return prepared
-        large = open_large(image, self.pipeline.loader)
-        return Large(large, large.picture() if picture else None)
+        return Large(image, picture)
 
     def _is_large(self, image: Image) -> bool:
         pixels = None if self.segmentor.scores else _pixels(image)
@@ -127,15 +133,20 @@ class TiledSegmentor:
     def segment(
         self, batch: Sequence[Prepared | Large], names: Sequence[str], sources: Sequence[str]
     ) -> Iterator[Result]:
-        """As :meth:`.Segmentor.segment`; of images in tiles, the labels (and the picture) are all that is large."""
+        """As :meth:`.Segmentor.segment`; of images in tiles, the labels (and the picture) are all that is large.
+
+        Raises:
+            TypeError, ValueError, OSError: an image cannot be read.
+        """
         if not isinstance(batch[0], Large):
             yield from self.segmentor.segment(batch, names, sources)
             return
         for large, name, source in zip(batch, names, sources, strict=True):
-            labels = np.empty(large.image.size, self.classes.dtype)
-            for top, rows in self.bands(large.image):
+            image = open_large(large.image, self.pipeline.loader)
+            labels = np.empty(image.size, self.classes.dtype)
+            for top, rows in self.bands(image):
                 labels[top : top + len(rows)] = rows
-            yield Result(name, labels, self.classes, large.picture, None, source)
+            yield Result(name, labels, self.classes, image.picture() if large.picture else None, None, source)
 
     @torch.no_grad()
     def bands(self, image: LargeImage) -> Iterator[tuple[int, np.ndarray]]:

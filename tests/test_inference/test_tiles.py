@@ -126,13 +126,13 @@ class TestAuto:
             with monkeypatch.context() as patch:
                 assert isinstance(segmentor.prepare(image), Prepared)
                 patch.setattr(tiles, 'WHOLE', 200 * 200 * tiles.OF_IMAGE - 1)
-                assert segmentor.prepare(image).shape == ('tiles', 200, 200)
+                assert isinstance(segmentor.prepare(image), tiles.Large)
 
     def test_also_when_the_network_s_input_is(self, monkeypatch):
         monkeypatch.setattr(tiles, 'WHOLE', 128 * 128 * tiles.OF_INPUT)
         segmentor = TiledSegmentor(Segmentor(model_of()))
         assert isinstance(segmentor.prepare(photo(128, 128)), Prepared)
-        assert segmentor.prepare(photo(128, 160)).shape == ('tiles', 128, 160)
+        assert isinstance(segmentor.prepare(photo(128, 160)), tiles.Large)
 
     def test_scores_come_from_whole_images(self, monkeypatch):
         monkeypatch.setattr(tiles, 'WHOLE', 1)
@@ -193,6 +193,13 @@ class TestPredict:
         assert predict(model, path, out, **options).skipped == 1
         with pytest.raises(ValueError, match='tile 64, now 128'):
             predict(model, path, out, **{**options, 'tile': 128})
+
+    def test_a_broken_file_is_reported_and_the_others_done(self, tmp_path):
+        for name in 'ac':
+            cv2.imwrite(str(tmp_path / f'{name}.png'), photo(70, 80))
+        (tmp_path / 'b.png').write_bytes((tmp_path / 'a.png').read_bytes()[:500])
+        summary = predict(model_of(), tmp_path, tmp_path / 'out', save=['labels'], tile=64, batch_size=4)
+        assert (summary.done, summary.failed) == (2, 1) and 'b.png' in summary.errors[0]
 
     def test_views_change_labels_and_are_probabilities(self, tmp_path):
         model = model_of(scale=(64, 64))

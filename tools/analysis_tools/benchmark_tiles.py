@@ -28,7 +28,7 @@ from mmseg.apis.predict_command import tile_option  # noqa: E402
 from mmseg.engine.launch import load_config  # noqa: E402
 from mmseg.inference import Segmentor, TiledSegmentor  # noqa: E402
 from mmseg.inference.large_image import Decoded  # noqa: E402
-from mmseg.inference.tiles import Cuts, Large  # noqa: E402
+from mmseg.inference.tiles import Cuts  # noqa: E402
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def compare(model: nn.Module, picture: np.ndarray, args: argparse.Namespace) -> 
     whole = Segmentor(model, tta=args.tta)
     tiled = TiledSegmentor(whole, args.tile, args.overlap, args.batch)
     largest = TiledSegmentor(whole, max(*args.size, 32))
-    labels = [next(s.segment([Large(Decoded(picture), None)], [''], [''])).labels for s in (tiled, largest)]
+    labels = [np.concatenate([rows for _, rows in way.bands(Decoded(picture))]) for way in (tiled, largest)]
     equal = labels[0] == labels[1]
     distances = [
         to_border(Cuts.along(size, side, tiled.overlap), size)
