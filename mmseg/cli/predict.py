@@ -35,7 +35,7 @@ def add_arguments(parser: Parser) -> None:
     add('--fuse', action='store_true', help='fold batch norms into convolutions')
     add('--compile', action='store_true', help='torch.compile')
     add('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
-    add('--tile', metavar='N', type=_tile, default='auto', help='cut images in squares of N [those > 4 GiB]')
+    add('--tile', metavar='N', type=tile_option, default='auto', help='cut images in squares of N [those > 4 GiB]')
     add('--overlap', metavar='N', type=int, help='pixels that two tiles share [a quarter]')
     add('--workers', metavar='N', type=int, help='threads that load, and that write [up to 4]')
     add_cfg_options(parser)
@@ -92,7 +92,7 @@ def _predict(args: argparse.Namespace) -> int:
     return int(summary.failed > 0)
 
 
-def _tile(text: str) -> int | str:
+def tile_option(text: str) -> int | str:
     return text if text == 'auto' else int(text)
 
 

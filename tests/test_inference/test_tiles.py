@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 
 from mmseg.apis import predict
-from mmseg.apis.predict_command import add_predict_arguments
+from mmseg.cli.parser import Parser
+from mmseg.cli.predict import add_arguments
 from mmseg.inference import Segmentor, TiledSegmentor, tiles
 from mmseg.inference.large_image import Decoded, RasterFile, open_large
 from mmseg.inference.segmentor import Prepared
@@ -173,15 +174,16 @@ def test_unsure_and_unwanted_pixels():
 
 class TestPredict:
     def test_tiles_and_views_from_the_command_line(self):
-        import argparse
+        def read(*words):
+            parser = Parser('predict', 'segment', '')
+            add_arguments(parser)
+            return parser.read(['m', 'a.png', '--out', 'o', *words])
 
-        parser = argparse.ArgumentParser()
-        add_predict_arguments(parser)
-        args = parser.parse_args(['m', 'a.png', '--out', 'o', '--tile', '512', '--overlap', '64', '--tta'])
+        args = read('--tile', '512', '--overlap', '64', '--tta')
         assert (args.tile, args.overlap, args.tta) == (512, 64, True)
-        assert parser.parse_args(['m', 'a.png', '--out', 'o']).tile == 'auto'
+        assert read().tile == 'auto'
         with pytest.raises(SystemExit):
-            parser.parse_args(['m', 'a.png', '--out', 'o', '--tile', 'x'])
+            read('--tile', 'x')
 
     def test_files_of_a_cut_image(self, tmp_path):
         model, path, out = model_of(), tmp_path / 'a.png', tmp_path / 'out'

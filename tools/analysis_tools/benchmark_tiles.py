@@ -24,7 +24,7 @@ require_own_mmseg()
 
 from mmseg.apis import init_model  # noqa: E402
 from mmseg.apis.predict import SAVE, Prediction  # noqa: E402
-from mmseg.apis.predict_command import tile_option  # noqa: E402
+from mmseg.cli.predict import tile_option  # noqa: E402
 from mmseg.engine.launch import load_config  # noqa: E402
 from mmseg.inference import Segmentor, TiledSegmentor  # noqa: E402
 from mmseg.inference.large_image import Decoded  # noqa: E402
