@@ -5,6 +5,7 @@ import warnings
 
 from mmengine.utils import digit_version
 
+from .utils import custom_imports  # noqa: F401 (configs may be read before anything else is imported)
 from .version import __version__
 
 __all__ = ['__version__', 'digit_version']

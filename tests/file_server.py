@@ -25,6 +25,10 @@ class FileServer:
     def headers(self, path: str) -> dict[str, str]:
         return {}
 
+    def breaks(self, path: str) -> bool:
+        """Whether ``break_after`` is for this path."""
+        return True
+
     def bodies(self, path: str) -> list[str | None]:
         """The ranges in which a file was asked for."""
         return [asked for method, at, asked in self.requests if method == 'GET' and at == path]
@@ -62,7 +66,7 @@ def serve(files: FileServer):
             self.end_headers()
             if not with_body:
                 return
-            if files.break_after:
+            if files.break_after and files.breaks(path):
                 self.wfile.write(body[: files.break_after.pop(0)])
                 self.close_connection = True
                 self.connection.close()

@@ -5,6 +5,10 @@
 :func:`formula_weights`: the scores, and every fourth channel of the four stages. ``data/lrformer-t-plus_outputs.npz``
 is the same of LRFormer-T+: every 16th channel of the mask features, class logits of every fourth query and mask
 logits of every tenth one after 0, 1 and 9 decoder layers, and the scores of every tenth class at every fourth pixel.
+
+``data/baseline_entries.json.gz`` and ``data/baseline_outputs.npz`` are the same of models of mmsegmentation: of the
+backbone's (and neck's) maps, every eighth channel, the scores and the auxiliary head's scores, each flattened and
+thinned out by :func:`thin`.
 """
 
 import gzip
@@ -16,12 +20,14 @@ import numpy as np
 import torch
 
 DATA = Path(__file__).parent / 'data'
-PUBLISHED = json.loads(gzip.decompress((DATA / 'published_entries.json.gz').read_bytes()))
+PUBLISHED, BASELINES = (
+    json.loads(gzip.decompress((DATA / f'{name}_entries.json.gz').read_bytes())) for name in ('published', 'baseline')
+)
 
 
 def formula_weights(model: str) -> dict[str, torch.Tensor]:
     """A published checkpoint's entries with values that follow from their names and shapes."""
-    return {name: _formula(name, shape) for name, shape in PUBLISHED[model]['entries'].items()}
+    return {name: _formula(name, shape) for name, shape in (PUBLISHED | BASELINES)[model]['entries'].items()}
 
 
 def _formula(name: str, shape: list[int]) -> torch.Tensor:
@@ -38,6 +44,12 @@ def _formula(name: str, shape: list[int]) -> torch.Tensor:
     return torch.from_numpy(np.asarray(value, dtype=np.float32))
 
 
-def formula_image(height: int, width: int) -> torch.Tensor:
-    seed = zlib.crc32(f'image-1x{height}x{width}'.encode())
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal((1, 3, height, width)).astype(np.float32))
+def formula_image(height: int, width: int, batch: int = 1) -> torch.Tensor:
+    seed = zlib.crc32(f'image-{batch}x{height}x{width}'.encode())
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal((batch, 3, height, width)).astype(np.float32))
+
+
+def thin(values: torch.Tensor) -> torch.Tensor:
+    """Some 400 of a tensor's values; the step between them is odd, so that it goes through all rows and columns."""
+    flat = values.flatten()
+    return flat[:: max(1, len(flat) // 400) | 1]

@@ -1,6 +1,9 @@
-"""What is written in two places for the sake of users' habits agrees."""
+"""What is written in two places for the sake of users' habits agrees, and a wheel has all that it needs."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,3 +22,22 @@ def test_requirements_txt_lists_what_pyproject_needs():
 
 def test_citation_has_the_version():
     assert re.search(r'^version: (\S+)$', (ROOT / 'CITATION.cff').read_text(), re.MULTILINE)[1] == __version__
+
+
+def test_a_wheel_has_configs_and_list_of_models_and_finds_them_without_the_clone(tmp_path):
+    built = tmp_path / 'built'
+    subprocess.run(
+        [sys.executable, 'setup.py', '-q', 'egg_info', '-e', tmp_path, 'build_py', '-d', built], cwd=ROOT, check=True
+    )
+    configs = {path.relative_to(ROOT) for path in (ROOT / 'configs_local').rglob('*.py')}
+    shipped = built / 'mmseg/shipped'
+    assert {path.relative_to(shipped) for path in shipped.rglob('*.py')} == configs
+    assert (built / 'mmseg/py.typed').exists()
+    program = (
+        'from mmengine.config import Config; from mmseg import zoo; '
+        'print(*(Config.fromfile(zoo.config_file(name)).filename for name in list(zoo.models())[:2]))'
+    )
+    environment = {**os.environ, 'PYTHONPATH': str(built)}
+    command = [sys.executable, '-c', program]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+    assert [str(shipped) in path for path in run.stdout.split()] == [True, True]

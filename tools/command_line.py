@@ -1,7 +1,7 @@
-"""What train.py and test.py have in common: whose ``mmseg`` they run, and half of their options."""
+"""What the scripts have in common: each is a command of ``lrformer``, of whose ``mmseg`` they make sure."""
 
-import argparse
 import importlib.util
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,25 +21,9 @@ def require_own_mmseg() -> None:
         )
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """The options of both programs."""
-    parser.add_argument('--work-dir', help='where the run writes [work_dirs/NAME_OF_THE_CONFIG]')
-    parser.add_argument(
-        '--amp',
-        nargs='?',
-        const='auto',
-        choices=['auto', 'bfloat16', 'float16'],
-        help='mixed precision; auto is bfloat16 where the device computes in it, else float16',
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action='extend',
-        default=[],
-        metavar='KEY=VALUE',
-        help='values to change in the config',
-    )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='what started the processes'
-    )
-    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)  # old launchers pass it
+def run(command: str) -> None:
+    """Do what ``lrformer COMMAND`` does, with the options of this process."""
+    require_own_mmseg()
+    from mmseg.cli import program
+
+    program([command, *sys.argv[1:]])

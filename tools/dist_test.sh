@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test a checkpoint on the GPUs of this node, or on its CPU where it has none. Several nodes: see dist_common.sh.
+# Test a checkpoint on the GPUs of this node, or on its CPU where it has none. Several nodes: see mmseg/cli/processes.py.
 set -euo pipefail
 
 if (($# < 3)) || [[ "$1" == -* ]]; then
@@ -7,6 +7,4 @@ if (($# < 3)) || [[ "$1" == -* ]]; then
     exit 2
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/dist_common.sh"
-require_file config "$1"
-require_file checkpoint "$2"
-launch test.py "$3" "$1" "$2" "${@:4}"
+launch test.py "$@"

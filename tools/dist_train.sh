@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on the GPUs of this node, or on its CPU where it has none. Several nodes: see dist_common.sh.
+# Train on the GPUs of this node, or on its CPU where it has none. Several nodes: see mmseg/cli/processes.py.
 set -euo pipefail
 
 if (($# < 2)) || [[ "$1" == -* ]]; then
@@ -7,5 +7,4 @@ if (($# < 2)) || [[ "$1" == -* ]]; then
     exit 2
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/dist_common.sh"
-require_file config "$1"
-launch train.py "$2" "$1" "${@:3}"
+launch train.py "$@"

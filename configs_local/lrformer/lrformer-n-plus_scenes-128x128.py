@@ -29,7 +29,6 @@ model = dict(
     ),
 )
 
-train_dataloader = dict(global_batch_size=8)
 train_cfg = dict(max_iters=1500, val_interval=500)
 test_after_train = True
 # Nothing is pretrained, so the backbone learns no slower than the head.

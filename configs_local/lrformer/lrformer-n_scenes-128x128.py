@@ -8,7 +8,7 @@ Expect 64 mIoU on held-out scenes after about 5 minutes, and pictures of them in
 _base_ = [
     '../_base_/models/lrformer.py',
     '../_base_/datasets/scenes_128x128.py',
-    '../_base_/schedules/schedule_40k.py',
+    '../_base_/schedules/schedule_scenes.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -20,13 +20,4 @@ model = dict(
     decode_head=dict(num_classes=_base_.num_classes, q_pooled_size=16),
 )
 
-train_dataloader = dict(global_batch_size=8)
-train_cfg = dict(max_iters=700, val_interval=700)
-test_after_train = True
-# Nothing is pretrained, so the head learns no faster than the backbone.
-optim_wrapper = dict(optimizer=dict(lr=2e-3), paramwise_cfg=dict(lr_mult=dict(decode_head=1.0)))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=50),  # to max_iters
-]
 default_hooks = dict(logger=dict(interval=20))

@@ -34,9 +34,10 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(data_prefix=dict(img_path='images/val', seg_map_path='annotations/val'), **dataset))
 test_dataloader = val_dataloader
 
-# The start: a published model of another dataset. Its classifier has other classes and is left out, as the
-# log says. For ImageNet weights instead: load_from = None, and lrformer_t.py in place of lrformer.py above.
-load_from = 'model_release/lrformer-t-160k_ade20k_46.7.pth'
+# The start: a published model of another dataset, by its name (or a file, or a URL). Its classifier has other classes
+# and is left out, as the log says. For ImageNet weights instead: load_from = None, and lrformer_t.py in place of
+# lrformer.py above.
+load_from = 'lrformer-t-160k_ade20k'
 ignore_mismatched_sizes = True
 
 model = dict(

@@ -21,6 +21,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
 from mmseg.utils.image_file import read_image
 from mmseg.visualization import SegLocalVisualizer
+from mmseg.zoo import is_name, weights_file
 
 
 def init_model(
@@ -32,8 +33,9 @@ def init_model(
     """Builds a segmentor for inference. Nothing that other code of the process relies on is changed by it.
 
     Args:
-        config: a config file, or a config.
-        checkpoint: its weights; random ones without, for tests.
+        config: a config file, a config, or the name of a model (:func:`mmseg.zoo.models`).
+        checkpoint: its weights, a file or a URL; without, a name brings its published ones, and a config random ones,
+            for tests.
         device: where it runs; the CPU takes over where CUDA is asked for and absent.
         cfg_options: values to put into the config, by dotted key; into a file, as if written there.
 
@@ -41,6 +43,8 @@ def init_model(
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) on it.
     """
     register_all_modules(init_default_scope=False)
+    if is_name(config):
+        checkpoint = checkpoint or weights_file(config)
     if isinstance(config, (str, Path)):
         cfg = load_config(config, cfg_options or {})
     else:

@@ -2,6 +2,7 @@
 
 from .dataset_meta import complete_dataset_meta, dataset_meta_of
 from .finding import find_resumable
+from .hub import hub_file, hub_files
 from .loading import load_model_weights, load_pretrained
 from .message_hub import load_message_hub_state, message_hub_state
 from .naming import without_wrappers
@@ -14,6 +15,8 @@ __all__ = [
     'complete_dataset_meta',
     'dataset_meta_of',
     'find_resumable',
+    'hub_file',
+    'hub_files',
     'is_remote',
     'load_checkpoint_file',
     'load_message_hub_state',

@@ -25,6 +25,7 @@ def load_model_weights(
     *,
     source: str,
     may_go_unused: str = r'data_preprocessor\.',
+    may_be_missing: str = r'(?!)',
     ignore_mismatched_sizes: bool = False,
     adapt_input_channels: bool = False,
 ) -> None:
@@ -38,6 +39,7 @@ def load_model_weights(
         state_dict: names and tensors.
         source: what to call the weights in messages, usually the file.
         may_go_unused: pattern of the entries that a model need not have.
+        may_be_missing: pattern of the model's entries that stay as they are where the weights lack them.
         ignore_mismatched_sizes: leave the classifier as it is where the class counts differ, for
             fine-tuning on another dataset; everything else must still fit.
         adapt_input_channels: where the first convolution takes 3 channels in the file and another number in the
@@ -58,9 +60,10 @@ def load_model_weights(
     excess = [name for name in unused if optional.match(name)]
     mismatched = [name for name, shape in own.items() if name in weights and weights[name].shape != shape]
     left = [name for name in mismatched if ignore_mismatched_sizes and is_classifier(name)]
+    # And counters that weights from before PyTorch 0.4.1 lack, and that nothing depends on.
+    may_be_missing = rf'{may_be_missing}|.*num_batches_tracked$'
     differences = Differences(
-        # Counters that weights from before PyTorch 0.4.1 lack, and that nothing depends on.
-        missing=[name for name in own if name not in weights and not name.endswith('num_batches_tracked')],
+        missing=[name for name in own if name not in weights and not re.match(may_be_missing, name)],
         unused=[name for name in unused if name not in excess],
         mismatched=[name for name in mismatched if name not in left],
     )
@@ -89,6 +92,7 @@ def load_pretrained(
     *,
     prefix: str = '',
     may_go_unused: str = r'data_preprocessor\.',
+    may_be_missing: str = r'(?!)',
     ignore_mismatched_sizes: bool = False,
     adapt_input_channels: bool = False,
 ) -> None:
@@ -98,7 +102,7 @@ def load_pretrained(
         module: the part, such as a backbone.
         checkpoint: the file.
         prefix: where the part is in a file of more, such as 'backbone'.
-        may_go_unused, ignore_mismatched_sizes, adapt_input_channels: see :func:`load_model_weights`.
+        may_go_unused, may_be_missing, ignore_mismatched_sizes, adapt_input_channels: see :func:`load_model_weights`.
     """
     weights = load_checkpoint_file(checkpoint)['state_dict']
     if prefix:
@@ -111,6 +115,7 @@ def load_pretrained(
         weights,
         source=checkpoint,
         may_go_unused=may_go_unused,
+        may_be_missing=may_be_missing,
         ignore_mismatched_sizes=ignore_mismatched_sizes,
         adapt_input_channels=adapt_input_channels,
     )

@@ -99,10 +99,11 @@ def _only_a_part(model: nn.Module, given: dict[str, Tensor], own: dict) -> str |
         return f'the file holds only a decode head: {_belongs("decode_head")}' if is_head else None
 
     parts = {name: child for name, child in model.named_children() if child.state_dict()}
-    tops = {name.split('.')[0] for name in given}
-    if len(tops) == 1 and tops <= set(parts):
-        (part,) = tops
-        return f'the file holds only a {part}: {_belongs(part)}'
+    there = [part for part in parts if any(name.startswith(f'{part}.') for name in given)]
+    if there and not {'backbone', 'decode_head'} <= set(there):
+        among_others = not all(name.startswith(f'{there[0]}.') for name in given)
+        places = ' and '.join(_belongs(part, among_others) for part in there)
+        return f'the file holds only a {" and a ".join(there)}: {places}'
     covered = {name: _share(child, given) for name, child in parts.items()}
     part = max(covered, key=covered.get)
     if covered[part] <= 0.5:
@@ -122,8 +123,9 @@ def _share(part: nn.Module, given: dict[str, Tensor]) -> float:
     return sum(name in weights for name in names) / len(names)
 
 
-def _belongs(part: str) -> str:
-    return f"give it as model.{part}.init_cfg=dict(type='Pretrained', checkpoint=FILE), not as load_from"
+def _belongs(part: str, among_others: bool = False) -> str:
+    prefix = f", prefix='{part}'" if among_others else ''
+    return f"give it as model.{part}.init_cfg=dict(type='Pretrained', checkpoint=FILE{prefix}), not as load_from"
 
 
 def convert_published(model: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -1,4 +1,8 @@
-"""Checkpoints that are elsewhere: ``https://...`` and ``hf://OWNER/REPOSITORY[@REVISION]/FILE``, downloaded once."""
+"""Checkpoints that are elsewhere, downloaded once.
+
+``https://...``, ``hf://OWNER/REPOSITORY[@REVISION]/FILE``, and by the names that mmsegmentation's configs use,
+``torchvision://resnet50`` and ``open-mmlab://resnet50_v1c``.
+"""
 
 import hashlib
 import json
@@ -7,6 +11,7 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from difflib import get_close_matches
 from http.client import HTTPException
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
@@ -15,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import torch
 from filelock import FileLock, Timeout
 from mmengine.logging import print_log
+from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.progress import track
@@ -22,7 +28,8 @@ from mmseg.utils.progress import track
 from .checksum import digest_of_file
 from .hub import hub_file
 
-SCHEMES = ('http://', 'https://', 'hf://')
+NAMES = {'torchvision': get_torchvision_models, 'open-mmlab': get_external_models, 'openmmlab': get_external_models}
+SCHEMES = ('http://', 'https://', 'hf://', *(f'{scheme}://' for scheme in NAMES))
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')  # torch's convention: name-0123abcd.pth
 _DATE = re.compile(r'(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$')  # name-20260131.pth
 _CHUNK = 1 << 20
@@ -53,31 +60,42 @@ def local_file(source: str | os.PathLike) -> str:
             raise ValueError(f'{source!r} is not of the form hf://OWNER/REPOSITORY/FILE')
         repository, revision, name = found.groups()
         return hub_file(repository, name, revision)
-    return _file_of_url(source)
+    return _file_of_url(_url_of(source))
+
+
+def _url_of(source: str) -> str:
+    scheme, name = source.split('://', 1)
+    if scheme not in NAMES:
+        return source
+    published = NAMES[scheme]()
+    if name not in published:
+        near = get_close_matches(name, published, n=3)
+        raise FileNotFoundError(f'{source!r}: no such weights; near it are {", ".join(near) or "none"}')
+    return published[name]
 
 
 def _file_of_url(url: str) -> str:
     folder = os.path.join(torch.hub.get_dir(), 'checkpoints')
     os.makedirs(folder, exist_ok=True)
     name = re.sub(r'[^\w.-]', '_', os.path.basename(unquote(urlsplit(url).path))) or 'checkpoint'
-    path = os.path.join(folder, name)
-    if _facts(path).get('url', url) != url:  # another URL's file of the same name
-        stem, suffix = os.path.splitext(path)
-        path = f'{stem}.{hashlib.sha256(url.encode()).hexdigest()[:16]}{suffix}'
+    stem, suffix = os.path.splitext(name)
+    origin = url.split('?')[0] if suffix else url  # behind a file's name the query only says who asks, and how
     hashed = _HASH.search(name)
     expected = hashed.group(1) if hashed and not _DATE.match(hashed.group(1)) else ''
-    with _lock(path):
-        if not os.path.isfile(path):
-            _download(url, path, expected)
-    facts = _facts(path)
-    if expected or facts:
-        expected = expected or facts['sha256']
-        found = digest_of_file(path)
-        if not found.startswith(expected):
-            raise ValueError(
-                f'{path}: its SHA-256 is {found[:16]}..., that of {url} is {expected[:16]}...: '
-                'remove it to download it again'
-            )
+    elsewhere = f'{stem}.{hashlib.sha256(origin.encode()).hexdigest()[:16]}{suffix}'
+    for path in (os.path.join(folder, name), os.path.join(folder, elsewhere)):
+        with _lock(path):
+            if _facts(path).get('url', origin) != origin:
+                continue  # the file of that name at another URL
+            if not os.path.isfile(path):
+                _download(url, origin, path, expected)
+            break
+    known = expected or _facts(path).get('sha256', '')
+    found = digest_of_file(path) if known else ''
+    if not found.startswith(known):
+        raise ValueError(
+            f'{path}: its SHA-256 is {found[:16]}..., that of {url} is {known[:16]}...: remove it to download it again'
+        )
     return path
 
 
@@ -99,7 +117,7 @@ def _facts(path: str) -> dict[str, str]:
         return {}
 
 
-def _download(url: str, path: str, expected: str) -> None:
+def _download(url: str, origin: str, path: str, expected: str) -> None:
     from .reading import check_checkpoint_file  # which itself asks for files that are elsewhere
 
     print_log(f'downloading {url} to {path}', 'current')
@@ -119,7 +137,7 @@ def _download(url: str, path: str, expected: str) -> None:
             reason = str(error).removeprefix(f'{partial}: ')
             raise ValueError(f'{url}: what the server sent is refused: {reason}') from error
         with atomic_write(f'{path}.json') as file:
-            file.write(json.dumps({'url': url, 'sha256': digest}).encode())
+            file.write(json.dumps({'url': origin, 'sha256': digest}).encode())
         os.replace(partial, path)
     finally:
         with suppress(FileNotFoundError):
@@ -143,10 +161,10 @@ def _fetch(url: str, file: BinaryIO, path: str) -> None:
                 if left:
                     raise ConnectionError(f'the connection broke {left} bytes before the end')
                 return
-        except HTTPError as error:
-            kind = FileNotFoundError if error.code in (404, 410) else ConnectionError
-            raise kind(f'{url}: the server answered {error.code} {error.reason}') from error
         except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+            if isinstance(error, HTTPError) and error.code < 500:
+                kind = FileNotFoundError if error.code in (404, 410) else ConnectionError
+                raise kind(f'{url}: the server answered {error.code} {error.reason}') from error
             if tries == _TRIES:
                 raise ConnectionError(
                     f'{url} cannot be downloaded: {getattr(error, "reason", error)}. '

@@ -3,6 +3,7 @@
 import difflib
 import errno
 import os.path as osp
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -304,7 +305,7 @@ class BaseSegDataset(BaseDataset):
         has_labels = 'seg_map_path' in self.data_prefix
         shared = has_labels and self.data_prefix['seg_map_path'] == self.data_prefix['img_path']
         images = self._images_by_name(image_files, skip_label_maps=shared)
-        names = self._read_split() if self.ann_file else sorted(images, key=images.get)
+        names = self._read_split(images) if self.ann_file else sorted(images, key=images.get)
         label_files = None
         if has_labels:
             label_files = image_files if shared else self._list_files('seg_map_path')
@@ -342,7 +343,7 @@ class BaseSegDataset(BaseDataset):
             )
         return images
 
-    def _read_split(self) -> list[str]:
+    def _read_split(self, images: Mapping[str, str]) -> list[str]:
         if not exists(self.ann_file, backend_args=self.backend_args):
             raise FileNotFoundError(
                 f'{type(self).__name__}: the split file {self.ann_file!r} does not exist (ann_file, relative '
@@ -352,7 +353,7 @@ class BaseSegDataset(BaseDataset):
         names = read_lines(self.ann_file, self.backend_args)
         if not names:
             raise ValueError(f'{type(self).__name__}: the split file {self.ann_file!r} is empty')
-        return names
+        return [name if name in images else _spelt_otherwise(name, images) for name in names]
 
     def _check_split(self, found: FoundFiles) -> None:
         names = found.names
@@ -416,6 +417,13 @@ class BaseSegDataset(BaseDataset):
                 f'{type(self).__name__}: a link in the {kind} folder {folder!r} leads back to a folder that it lies '
                 f'in, so the files have no end. Delete it: {error.filename}'
             ) from None
+
+
+def _spelt_otherwise(name: str, images: Mapping[str, str]) -> str:
+    """The name as the folder has it: Windows parts folders by a backslash, macOS writes accents as own signs."""
+    slashed = name.replace('\\', '/')
+    spellings = [slashed, *(unicodedata.normalize(form, slashed) for form in ('NFC', 'NFD'))]
+    return next((spelling for spelling in spellings if spelling in images), name)
 
 
 def _shorten(items: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,22 +16,25 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+from mmseg import zoo
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
 from mmseg.utils import keep_freed_memory
+from mmseg.utils.mistakes import report
 
 from .config_text import require_plain_config
 from .overrides import read_options, with_options
 from .runner import SegRunner
 from .runner.names import OPTIONAL_KEYS, walk
 from .runner.preemption import Preempted, heed_sigterm
+from .tta import use_tta
 
 
 def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: str | None = None) -> Config:
     """Read a config file.
 
     Args:
-        path: the file.
+        path: the file, or the name of a config that comes with the package (its file's, without ``.py``).
         options: values to put in, by dotted key; or KEY=VALUE texts as typed (:mod:`.option_text`). They take effect
             as if written into the file (:mod:`.overrides`).
         work_dir: where the run writes; None for what the config says, or ``work_dirs/NAME_OF_THE_CONFIG``.
@@ -41,9 +43,9 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
         FileNotFoundError: there is no such file; the message names similar ones beside it.
         KeyError: an option's first key is neither in the config nor known.
         ValueError: an option that would change nothing; the message names the keys to set in its place. Or a file
-            that is not plain UTF-8.
+            that is not plain UTF-8, or a name of nothing; the message names similar ones.
     """
-    path = Path(path)
+    path = Path(zoo.config_file(path) if zoo.is_name(path) else path)
     if not path.is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist{_similar_files(path)}')
     require_plain_config(path)
@@ -61,8 +63,13 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', path.stem)
+        cfg.work_dir = default_work_dir(path)
     return cfg
+
+
+def default_work_dir(config: Path) -> str:
+    """Where a run of a config file writes that does not say so."""
+    return os.path.join('work_dirs', config.stem)
 
 
 def train(
@@ -126,6 +133,7 @@ def test(
     show: bool = False,
     show_dir: str | None = None,
     wait_time: float = 2.0,
+    tta: bool = False,
 ) -> dict:
     """Test a checkpoint on a config's test split.
 
@@ -138,6 +146,7 @@ def test(
         show: open a window with each prediction, for ``wait_time`` seconds.
         show_dir: folder for pictures of annotation and prediction.
         wait_time: see ``show``.
+        tta: let the model see each image in several views (:mod:`.tta`).
 
     Returns:
         The metrics by name.
@@ -146,6 +155,8 @@ def test(
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
     if amp is not None:
         cfg.test_cfg.amp = amp
+    if tta:
+        use_tta(cfg)
     if out is not None:
         metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         for metric in metrics:
@@ -159,7 +170,7 @@ def test(
             wait_time=wait_time,
             out_dir=show_dir,
         )
-        cfg.setdefault('default_hooks', {})['visualization'] = drawing
+        cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'visualization': drawing}
     with _hints_with_places(cfg):
         runner = SegRunner.from_cfg(cfg)
         metrics = runner.test()
@@ -182,15 +193,21 @@ def _hints_with_places(cfg: Config) -> Iterator[None]:
         raise
 
 
-def run_program(main: Callable[[], None]) -> None:
+def run_program(main: Callable[[], int | None]) -> int:
     """Run a command-line tool so that of several processes none outlives or hides the failure of another.
+
+    Args:
+        main: does it; gives an exit code, None for 0.
+
+    Returns:
+        The exit code.
 
     They end together when all is well, and when SIGTERM asked them to. One that fails says why and ends at once.
     One that merely loses its connection to it says so in a line, and lets the launcher end it.
     """
     keep_freed_memory()
     try:
-        main()
+        code = main() or 0
     except Preempted as stop:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being done; the first process may still be writing
         _leave_together(stop.code)
@@ -199,7 +216,8 @@ def run_program(main: Callable[[], None]) -> None:
         if not torch.distributed.is_initialized() or get_world_size() == 1:
             raise
         _fail(error)
-    _leave_together(0)
+    _leave_together(code)
+    return code
 
 
 def _leave_together(code: int) -> None:
@@ -224,6 +242,7 @@ LAUNCHER_ACTS_WITHIN = 30  # seconds
 
 def _fail(error: Exception) -> None:
     """End this process without waiting for anybody, as interpreter and process group might for ever."""
+    code = 1
     who = f'process {get_rank()} of {get_world_size()}'
     if isinstance(error, RuntimeError) and LOST_CONNECTION.search(str(error)):
         reason = str(error).splitlines()[0]
@@ -232,9 +251,9 @@ def _fail(error: Exception) -> None:
         time.sleep(LAUNCHER_ACTS_WITHIN)  # so that the launcher takes the other's end for the cause, not this
     else:
         print(f'{who} failed, which ends the whole job:', file=sys.stderr)
-        traceback.print_exception(error)
+        code = report(error)
         get_error_handler().record_exception(error)  # for torchrun's summary
-    _exit(1)
+    _exit(code)
 
 
 def _exit(code: int) -> None:
@@ -243,8 +262,24 @@ def _exit(code: int) -> None:
     os._exit(code)
 
 
+def checkpoint_of(config: str | Path, checkpoint: str | None) -> str:
+    """The weights to use with a config: those that are given, or the published ones of a name.
+
+    Raises:
+        ValueError: none are given, and a config file has none.
+        FileNotFoundError: there is no such file; the message names similar ones.
+        ConnectionError: published ones cannot be had.
+    """
+    if checkpoint is None:
+        if not zoo.is_name(config):
+            raise ValueError(f'the weights are missing: give a checkpoint of {str(config)!r}')
+        return zoo.weights_file(config)
+    _require_checkpoint(checkpoint)
+    return checkpoint
+
+
 def _require_checkpoint(path: str) -> None:
-    if not is_remote(path) and not os.path.isfile(path):
+    if not is_remote(path) and path not in zoo.models() and not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path!r} does not exist{_similar_files(Path(path))}')
 
 

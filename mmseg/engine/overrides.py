@@ -231,6 +231,8 @@ def _read_by_run(cfg: Config) -> dict:
         if isinstance(read.get(key), dict) and isinstance(read[key].get('dataset'), dict):
             dataset = hand_down_data_root(read[key]['dataset'], cfg.get('data_root'))
             read[key] = {**read[key], 'dataset': dataset}
+    if 'test_dataloader' not in cfg:
+        read['test_pipeline'] = cfg.get('test_pipeline')  # for single images
     if 'data_preprocessor' in read.get('model', {}):
         read.pop('data_preprocessor', None)
     return read

@@ -5,21 +5,21 @@ without the caller importing anything else.
 """
 
 from mmengine import registry as mmengine_registry
-from mmengine.registry import Registry
 
 from .hints import hints
+from .seg_registry import SegRegistry
 
 SCOPE = 'mmseg'
 
 
-def _child(parent: str, location: str) -> Registry:
+def _child(parent: str, location: str) -> SegRegistry:
     parent = getattr(mmengine_registry, parent)
 
     def build(cfg, *args, **kwargs):
         with hints():
             return parent.build_func(cfg, *args, **kwargs)
 
-    return Registry(parent.name, build_func=build, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
+    return SegRegistry(parent.name, build_func=build, parent=parent, scope=SCOPE, locations=[f'mmseg.{location}'])
 
 
 RUNNERS = _child('RUNNERS', 'engine')

@@ -19,7 +19,6 @@ IN_LOSS = "write it into loss_decode=dict(type='CrossEntropyLoss', ...)"
 INSTEAD = {
     'EncoderDecoder': {'loss_decode': 'write it into decode_head', 'num_classes': 'write it into decode_head'},
     'BaseDecodeHead': {
-        'sampler': f'{NOT_NEEDED}: pixels are not sampled here. Rare classes can weigh more, loss_decode.class_weight',
         **dict.fromkeys(('num_convs', 'kernel_size', 'concat_input', 'dilation'), OF_FCN),
         **dict.fromkeys(('class_weight', 'use_sigmoid', 'loss_weight', 'avg_non_ignore'), IN_LOSS),
         'interpolate_mode': f'{NOT_NEEDED}: maps are resized bilinearly',
@@ -36,7 +35,7 @@ INSTEAD = {
     'Mask2FormerHead': {
         'sampler': f'{NOT_NEEDED}: how points are drawn is said in loss_decode (num_points, oversample_ratio)',
         'threshold': f'{NOT_NEEDED}: with masks, two classes are two classes',
-        **dict.fromkeys(('norm_cfg', 'act_cfg', 'conv_cfg', 'strides'), f'{NOT_NEEDED}: the published layers stand'),
+        **dict.fromkeys(('norm_cfg', 'act_cfg', 'conv_cfg'), f'{NOT_NEEDED}: the published layers stand'),
         **dict.fromkeys(('input_transform', 'dropout_ratio'), NOT_NEEDED),
     },
     'SegDataPreProcessor': {

@@ -4,7 +4,7 @@ import ctypes
 import os
 
 KEPT = 2**30  # bytes
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt, see its manual page
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of mallopt, see its manual page
 
 
 def keep_freed_memory() -> bool:
@@ -24,4 +24,5 @@ def keep_freed_memory() -> bool:
         ctypes.CDLL(None).gnu_get_libc_version  # noqa: B018 (musl has a mallopt that does nothing)
     except (AttributeError, OSError, TypeError):
         return False
-    return all([mallopt(_M_MMAP_THRESHOLD, KEPT), mallopt(_M_TRIM_THRESHOLD, KEPT)])
+    unmapped = mallopt(_M_MMAP_THRESHOLD, KEPT) or mallopt(_M_MMAP_MAX, 0)  # an older glibc takes no such threshold
+    return bool(mallopt(_M_TRIM_THRESHOLD, KEPT) and unmapped)

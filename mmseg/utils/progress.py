@@ -10,10 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar('T')
 
 
-def track(items: Iterable[T], total: int, description: str, unit: str = 'it', interval: float = 30.0) -> Iterator[T]:
+def track(
+    items: Iterable[T], total: int | None, description: str, unit: str = 'it', interval: float = 30.0
+) -> Iterator[T]:
     """Yield ``items`` unchanged while showing how many of ``total`` are done, the rate and the time left.
 
     Args:
+        total: None where it is not known, e.g. of a camera's frames.
         unit: what is counted, for the rate, e.g. 'images'.
         interval: seconds between plain lines where the output is no terminal; the last item has one always.
     """
@@ -44,9 +47,9 @@ def _lines(items, total, description, unit, interval, console):
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - printed < interval and done < total:
+        if now - printed < interval and done != total:
             continue
         printed = now
         rate = done / max(now - start, 1e-9)
-        left = max(total - done, 0) / rate
-        print(f'{description}: {done}/{total}, {rate:.1f} {unit}/s, {left:.0f} s left', flush=True)
+        left = f', {max(total - done, 0) / rate:.0f} s left' if total is not None else ''
+        print(f'{description}: {done}/{total or "?"}, {rate:.1f} {unit}/s{left}', flush=True)

@@ -14,6 +14,8 @@ from mmseg.registry import DATASETS, VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.utils.palette import spread_palette
 
+from .blend import blend
+
 
 class _NoFigure:
     """Stands where :class:`mmengine.visualization.Visualizer` keeps its figure until one is needed."""
@@ -135,10 +137,7 @@ class SegLocalVisualizer(Visualizer):
                 f'{labels.shape[0]} x {labels.shape[1]} (height x width): resize one to the other'
             )
         palette = self._palette(labels)
-        is_class = (labels >= 0) & (labels < len(palette))
-        colours = palette[np.where(is_class, labels, 0)]
-        blended = cv2.addWeighted(image, 1 - self.alpha, colours, self.alpha, 0)
-        drawn = np.where(is_class[..., None], blended, image)
+        drawn = blend(image, labels, palette, self.alpha)
         if with_labels:
             self._write_names(drawn, labels, palette)
         return drawn

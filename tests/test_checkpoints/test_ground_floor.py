@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 
-def test_checkpoints_import_no_room_above():
-    program = 'import mmseg.checkpoints, sys; print(*[m for m in sys.modules if m.startswith("mmseg.")])'
-    loaded = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout.split()
-    assert 'mmseg.checkpoints.reading' in loaded
-    rooms = {name.split('.')[1] for name in loaded}
-    assert rooms <= {'checkpoints', 'utils', 'version'}
+def test_checkpoints_and_zoo_import_no_room_above():
+    rooms = '{m.split(".")[1] for m in sys.modules if m.startswith("mmseg.")}'
+    program = f'import sys, mmseg.checkpoints; print(*{rooms}); import mmseg.zoo; print(*{rooms})'
+    run = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True)
+    checkpoints, zoo = (set(line.split()) for line in run.stdout.splitlines())
+    assert checkpoints == {'checkpoints', 'utils', 'version'}
+    assert zoo == checkpoints | {'zoo'}

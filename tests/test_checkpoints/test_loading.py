@@ -124,6 +124,13 @@ class TestParts:
                 lambda m: {**m.backbone.state_dict(), 'head.weight': torch.zeros(9, 32), 'head.bias': torch.zeros(9)},
                 r'image classification network \(a backbone and head.weight, head.bias\): .*backbone\.init_cfg',
             ),
+            (
+                lambda m: {
+                    **m.decode_head.state_dict(prefix='decode_head.'),
+                    **m.decode_head.state_dict(prefix='auxiliary_head.'),
+                },
+                r"only a decode_head: .*decode_head\.init_cfg=.*FILE, prefix='decode_head'\)",
+            ),
             (lambda m: {'head.weight': torch.zeros(9, 32)}, 'only a classifier'),
             (lambda m: m.decode_head.conv_seg.state_dict(prefix='decode_head.conv_seg.'), 'only a classifier'),
         ],

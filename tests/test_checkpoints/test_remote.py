@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from mmseg.apis import init_model
-from mmseg.checkpoints import load_checkpoint_file, local_file
+from mmseg.checkpoints import load_checkpoint_file, local_file, remote
 from mmseg.engine import SegRunner
 from mmseg.engine.launch import load_config
 from mmseg.engine.launch import test as run_test
@@ -60,6 +60,20 @@ def test_two_urls_with_the_same_file_name_are_two_files(server):
         assert load_checkpoint_file(server.url + '/a/weights.pth')['state_dict']['a'][0] == 0
         assert load_checkpoint_file(server.url + '/b/weights.pth?raw=1')['state_dict']['a'][0] == 1
     assert len(server.requests) == 2
+
+
+def test_two_urls_with_the_same_file_name_at_once(server):
+    server.files['/b/weights.pth'] = content(1)
+    with ThreadPoolExecutor(4) as threads:
+        urls = [f'{server.url}/{folder}/weights.pth' for folder in 'abab']
+        first = [state['state_dict']['a'][0].item() for state in threads.map(load_checkpoint_file, urls)]
+    assert first == [0, 1, 0, 1] and len(server.requests) == 2
+
+
+def test_a_signature_behind_the_name_makes_no_other_file(server):
+    for signature in ('?expires=1', '?expires=2', ''):
+        local_file(server.url + '/a/weights.pth' + signature)
+    assert len(server.requests) == 1
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(server):
@@ -163,3 +177,14 @@ def test_every_place_that_names_a_checkpoint_takes_a_url(server, tmp_path):
     cfg = load_config(CONFIG, dict(test_dataloader=dict(dataset=dict(indices=2))), str(tmp_path / 'test'))
     with pytest.raises(FileNotFoundError, match='404'):  # past the check for a local file
         run_test(cfg, server.url + '/missing.pth')
+
+
+def test_names_that_mmsegmentation_gives_to_weights(cache, server, monkeypatch):
+    asked = {
+        'torchvision://resnet50': 'resnet50-0676ba61.pth',
+        'open-mmlab://resnet50_v1c': 'resnet50_v1c-2cccc1ad.pth',
+    }
+    monkeypatch.setattr(remote, '_file_of_url', os.path.basename)
+    assert {source: local_file(source) for source in asked} == asked
+    with pytest.raises(FileNotFoundError, match="'torchvision://resnet51': no such weights; near it are resnet50"):
+        local_file('torchvision://resnet51')

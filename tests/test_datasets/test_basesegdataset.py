@@ -1,5 +1,6 @@
 import pickle
 import random
+import unicodedata
 
 import cv2
 import numpy as np
@@ -81,11 +82,28 @@ def test_split_file_gives_choice_and_order(root):
 
 @pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-32'])
 def test_split_and_class_files_of_other_systems(root, encoding):
-    (root / 'split.txt').write_bytes('sub/c \r\na\t\r\n'.encode(encoding))
+    (root / 'split.txt').write_bytes('sub\\c \r\na\t\r\n'.encode(encoding))
     (root / 'classes.txt').write_bytes('cat\rdog\rhigh grass\r'.encode(encoding))
     dataset = build(root, ann_file='split.txt', metainfo={'classes': str(root / 'classes.txt')})
     assert names(dataset) == [f'{root}/img/sub/c.jpg', f'{root}/img/a.jpg']
     assert dataset.metainfo['classes'] == ['cat', 'dog', 'high grass']
+
+
+def test_a_backslash_that_belongs_to_a_name(root):
+    for folder, suffix in (('img', '.jpg'), ('ann', '.png')):
+        (root / folder / f'a{suffix}').rename(root / folder / f'sub\\c{suffix}')
+    (root / 'split.txt').write_text('sub\\c\nb\n')
+    assert names(build(root, ann_file='split.txt')) == [f'{root}/img/sub\\c.jpg', f'{root}/img/b.jpg']
+
+
+def test_accents_of_other_systems(root):
+    short, long = (unicodedata.normalize(form, 'caf\u00e9') for form in ('NFC', 'NFD'))
+    assert short != long
+    for folder, suffix in (('img', '.jpg'), ('ann', '.png')):
+        (root / folder / f'a{suffix}').rename(root / folder / f'{long}{suffix}')
+        (root / folder / f'b{suffix}').rename(root / folder / f'x{short}{suffix}')
+    (root / 'split.txt').write_text(f'{short}\nx{long}\n', encoding='utf-8')
+    assert names(build(root, ann_file='split.txt')) == [f'{root}/img/{long}.jpg', f'{root}/img/x{short}.jpg']
 
 
 def test_files_in_a_local_encoding_are_refused(root):

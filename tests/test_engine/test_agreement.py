@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.dataset import Compose, ConcatDataset, RepeatDataset
 from mmengine.registry import DefaultScope
 from mmengine.runner import BaseLoop
 from torch import nn
@@ -18,6 +18,7 @@ from mmseg.engine import SeededSamples
 from mmseg.engine.launch import load_config, train
 from mmseg.engine.runner import hand_down_data_root
 from mmseg.engine.runner.agreement import check_agreement
+from mmseg.engine.runner.names import check_names
 from mmseg.models import LRFormer
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
@@ -91,7 +92,9 @@ def runner_of(name, options=(), wrap=lambda dataset: dataset):
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.py')))
 def test_every_shipped_config_agrees_with_itself(name):
-    check_agreement(runner_of(name))
+    runner = runner_of(name)
+    check_agreement(runner)
+    check_names(runner.cfg)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,7 @@ def test_all_of_them_are_said_at_once():
 @pytest.mark.parametrize(
     'options',
     [
+        {'model.auxiliary_head': [{**FCN, 'type': 'EdgeHead', 'num_classes': 2, 'ignore_index': 9}]},
         {**TWO_CLASSES, 'model.decode_head.num_classes': 2, 'model.decode_head.loss_decode.class_weight': [1, 2]},
         {**TWO_CLASSES, 'model.decode_head.num_classes': 2, 'model.decode_head.out_channels': 1,
          'model.decode_head.loss_decode': dict(use_sigmoid=True, class_weight=[3.0])},
@@ -175,6 +179,14 @@ def test_datasets_inside_of_wrappers_are_looked_into(wrap):
     check_agreement(runner_of(CAMVID, wrap=wrap))
     with pytest.raises(ValueError, match=r'train_dataloader.dataset(.dataset|.datasets.0)+.ignore_index is 3'):
         check_agreement(runner_of(CAMVID, {'train_dataloader.dataset.ignore_index': 3}, wrap))
+
+
+def test_a_wrapper_s_own_pipeline_counts():
+    class Mixed(RepeatDataset):
+        pipeline = Compose([dict(type='RandomRotate', prob=1, degree=9, seg_pad_val=0)])
+
+    with pytest.raises(ValueError, match=r'Set train_dataloader.dataset.pipeline.0.seg_pad_val=255'):
+        check_agreement(runner_of(CAMVID, wrap=lambda dataset: Mixed(dataset, times=2, lazy_init=True)))
 
 
 def test_classes_in_another_order_and_colours_of_the_visualizer():

@@ -238,6 +238,21 @@ def test_with_another_batch_epochs_go_on_where_they_were(tmp_path):
     assert len(set(sum(record.batches, []))) == 10 and 'had 2 iterations' in log(tmp_path / 'b')
 
 
+@pytest.mark.parametrize(
+    ('name', 'epoch', 'iteration', 'reached'),
+    [
+        ('epoch_2.pth', 2, 6, (2, 4)),  # mmengine counts the batch that is not full
+        ('epoch_2.pth', 2, 4, (2, 4)),
+        ('iter_3.pth', 1, 3, (1, 3)),
+        ('iter_5.pth', 0, 5, (2, 5)),  # by iterations
+    ],
+)
+def test_mmengine_s_checkpoints_do_not_say_how_long_an_epoch_is(tmp_path, name, epoch, iteration, reached):
+    loop = SegRunner.from_cfg(Config(toy_config(tmp_path, train_cfg=EPOCHS))).train_loop
+    loop.enter(dict(epoch=epoch, iter=iteration), f'folder/{name}')
+    assert (loop.epoch, loop.iter) == reached
+
+
 def test_from_iterations_to_epochs_and_back(tmp_path):
     train(tmp_path / 'a', train_cfg=dict(type='IterBasedTrainLoop', max_iters=6, val_interval=3))
     runner, record = train(tmp_path / 'b', train_cfg=EPOCHS, resume=str(tmp_path / 'a' / 'iter_3.pth'))

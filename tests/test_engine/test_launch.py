@@ -122,22 +122,6 @@ def test_wrong_use_of_the_scripts_says_how_to_use_them(tmp_path):
         assert re.search(message, result.stderr), result.stderr
 
 
-def test_several_nodes_meet_at_a_fixed_port(tmp_path):
-    fake = tmp_path / 'python'
-    fake.write_text('#!/bin/sh\necho "$@"\n')
-    fake.chmod(0o755)
-    config = write_config(tmp_path)
-    environment = {**os.environ, 'PYTHON': str(fake), 'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': 'first'}
-    environment.pop('PORT', None)
-    command = ['bash', str(ROOT / 'tools' / 'dist_train.sh'), str(config), '8', '--amp']
-    line = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    assert '--nnodes 2 --node-rank 1 --master-addr first --master-port 29500 --nproc-per-node 8' in line
-    assert line.rstrip().endswith(f'{config} --amp --launcher pytorch')
-    del environment['MASTER_ADDR']
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert result.returncode != 0 and 'the address of the first' in result.stderr
-
-
 def test_slurm_gets_the_job_as_asked(tmp_path):
     fake = tmp_path / 'srun'
     fake.write_text('#!/bin/sh\necho "$@"\n')
@@ -165,14 +149,6 @@ def test_a_preempted_slurm_job_asks_for_another_start(tmp_path):
     (tmp_path / 'srun.ran').unlink()
     result = run(*job, PATH=path, SLURM_JOB_ID='7')
     assert result.returncode == 0 and result.stdout.splitlines()[1:] == ['scontrol requeue 7']
-
-
-def test_restarts_need_the_launcher_also_for_one_process(tmp_path):
-    fake = tmp_path / 'python'
-    fake.write_text('#!/bin/sh\necho "$@"\n')
-    fake.chmod(0o755)
-    result = run('dist_train.sh', write_config(tmp_path), 1, PYTHON=str(fake), MAX_RESTARTS='2')
-    assert '-m torch.distributed.run' in result.stdout and '--max-restarts 2' in result.stdout
 
 
 def test_another_project_s_package_is_named(tmp_path):

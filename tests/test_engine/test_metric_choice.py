@@ -1,5 +1,6 @@
 """Names of metrics are checked before training starts; hooks take mmengine's arguments, or say what to write."""
 
+import mmengine.hooks
 import pytest
 import torch
 from mmengine.config import Config
@@ -7,13 +8,14 @@ from mmengine.config import Config
 from mmseg.engine import EarlyStoppingHook, SegRunner
 from mmseg.engine.hooks import CheckpointHook, LoggerHook
 from mmseg.engine.hooks.metric_choice import rule_for
+from mmseg.engine.runner.own_types import own_hook
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 
 from .test_checkpoint_hook import train as train_scripted
 from .test_epochs import files, log
 from .test_loops import train
-from .toy import SeenMetric
+from .toy import SeenMetric, toy_config
 
 
 @METRICS.register_module()
@@ -81,8 +83,8 @@ def test_without_validation_there_is_nothing_to_be_best(tmp_path):
 
 @pytest.mark.parametrize('prefix', [None, 'val'])
 def test_iou_metric_knows_its_keys(prefix):
-    metric = IoUMetric(iou_metrics=['mIoU', 'mFscore', 'mDice'], prefix=prefix)
-    metric.dataset_meta = dict(classes=('a', 'b'))
+    metric = IoUMetric(iou_metrics=['mIoU', 'mFscore', 'mDice'], prefix=prefix, per_class=True)
+    metric.dataset_meta = dict(classes=('a', 'traffic light'))
     label = torch.tensor([[0, 1], [1, 1]])
     metric.process({}, [dict(pred_sem_seg=dict(data=label), gt_sem_seg=dict(data=label))])
     assert metric.metric_names == list(metric.evaluate(1))
@@ -96,6 +98,20 @@ def test_rules_follow_names():
 
 
 # mmengine's arguments
+
+
+@pytest.mark.parametrize('prefix', ['mmengine.', 'mmengine.hooks.'])
+def test_mmengine_s_hooks_give_way_to_those_here(tmp_path, prefix):
+    given = dict(
+        checkpoint=dict(type=f'{prefix}CheckpointHook', save_best='mIoU', rule='greater', interval=2, by_epoch=False),
+        logger=dict(type=f'{prefix}LoggerHook', interval=10, log_metric_by_epoch=False),
+    )
+    cfg = toy_config(
+        tmp_path, default_hooks=given, custom_hooks=[dict(type=EarlyStoppingHook.__name__, monitor='mIoU')]
+    )
+    kinds = [type(hook) for hook in SegRunner.from_cfg(Config(cfg)).hooks]
+    assert {CheckpointHook, LoggerHook, EarlyStoppingHook} < set(kinds)
+    assert own_hook(dict(type=mmengine.hooks.CheckpointHook))['type'] is CheckpointHook
 
 
 def test_saving_begins_when_asked_to(tmp_path):
@@ -132,6 +148,4 @@ def test_logs_are_copied_and_the_rest_of_an_epoch_is_logged_on_request(tmp_path)
 
 def test_an_argument_that_nobody_knows_is_an_error(tmp_path):
     with pytest.raises(TypeError, match='save_bets'):
-        SegRunner.from_cfg(
-            Config(dict(work_dir=str(tmp_path), model=dict(type='ToyModel'), default_hooks=hooks(save_bets='mIoU')))
-        )
+        SegRunner.from_cfg(Config(toy_config(tmp_path, default_hooks=hooks(save_bets='mIoU'))))

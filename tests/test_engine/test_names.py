@@ -15,11 +15,6 @@ FOLDER = Path(__file__).parents[2] / 'configs_local' / 'lrformer'
 IN_DATASET = 'train_dataloader.dataset.datasets.0.metainfo'
 
 
-@pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.py')))
-def test_the_names_of_every_shipped_config_are_known(name):
-    check_names(load_config(FOLDER / f'{name}.py'))
-
-
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
@@ -72,6 +67,15 @@ def test_rules_that_meet_no_parameter_stop_training(tmp_path, rules, message):
         train(Config(cfg))
     cfg['optim_wrapper']['paramwise_cfg'] = dict(custom_keys={'backbone': dict(lr_mult=0.1)})
     assert train(Config(cfg)).iter == 6
+
+
+def test_a_schedule_that_waits_for_a_metric_that_is_not_measured_stops_training(tmp_path):
+    cfg = Config(toy_config(tmp_path))
+    cfg.val_evaluator = dict(type='IoUMetric')
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2)
+    cfg.param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='mIuO', rule='greater')]
+    with pytest.raises(ValueError, match="param_scheduler.0.monitor='mIuO' is no metric .* did you mean 'mIoU'"):
+        train(cfg)
 
 
 def test_a_test_that_follows_training_is_looked_at_before(tmp_path):

@@ -135,6 +135,11 @@ def test_an_option_that_says_what_is_so_already_is_none():
     assert load_config(SCENES, ['image_scale=(128,128)']).image_scale == (128, 128)
 
 
+def test_the_pipeline_of_single_images_is_read_where_there_is_no_test_set(tmp_path):
+    (tmp_path / 'a.yaml').write_text('test_pipeline: [{type: Resize, scale: 8}]')
+    assert load_config(tmp_path / 'a.yaml', ['test_pipeline.0.scale=9']).test_pipeline[0].scale == 9
+
+
 def test_the_nearer_option_counts():
     for options in (
         ['num_classes=5', 'model.decode_head.num_classes=7'],

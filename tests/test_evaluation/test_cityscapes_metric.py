@@ -32,7 +32,7 @@ def test_files_for_the_server(tmp_path, kind):
     metric.dataset_meta = CityscapesDataset(lazy_init=True).metainfo
     classes = np.arange(19).reshape(1, 19)
     metric.process(None, samples(tmp_path, [classes] * 3))
-    assert metric.evaluate(3) == {}
+    assert metric.evaluate(3) == {} and metric.metric_names == []
     files = sorted(path.name for path in tmp_path.rglob('*.png'))
     assert [len(fnmatch.filter(files, f'{name}*.png')) for name in NAMES] == [1, 1, 1]
     written = np.asarray(Image.open(tmp_path / files[0]))
@@ -79,6 +79,7 @@ def test_scores_are_those_of_iou_metric(tmp_path, keep_results):
         metric.process(None, batch)
         plain.process(None, batch)
     scores = metric.evaluate(3)
+    assert list(scores) == metric.metric_names
     assert scores['averageScoreClasses'] * 100 == pytest.approx(plain.evaluate(3)['mIoU'], abs=0.01)
     assert len(list((tmp_path / 'out').glob('*.png'))) == 3 * keep_results
     with pytest.raises(FileNotFoundError, match='gtFine_trainvaltest'):

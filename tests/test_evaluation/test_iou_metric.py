@@ -183,6 +183,7 @@ def test_figures_of_each_class_on_request():
     result = metric.evaluate(1)
     assert result['val/IoU.car'] == 100.0 and result['val/IoU.traffic_light'] == 50.0
     assert result['val/IoU.crack_hole'] == 0.0 and math.isnan(result['val/IoU.traffic_light_'])
+    assert list(result) == metric.metric_names
     assert list(result)[:4] == ['val/aAcc', 'val/mIoU', 'val/mAcc', 'val/mDice']
     assert len(result) == 4 + 3 * 4
     assert not any('.' in key for key in metric_for(2, iou_metrics=ALL).compute_metrics([np.eye(2)]))
@@ -216,7 +217,7 @@ def test_rounds_are_independent_and_keys_are_chosen():
     for label in (0, 1):
         metric.process(None, [sample([[0, 0]], [[label, 0]])])
         result = metric.evaluate(1)
-        assert list(result) == ['val/aAcc', 'val/mFscore', 'val/mPrecision', 'val/mRecall']
+        assert list(result) == metric.metric_names == ['val/aAcc', 'val/mFscore', 'val/mPrecision', 'val/mRecall']
         assert result['val/aAcc'] == (50.0 if label else 100.0)
 
 
@@ -311,7 +312,7 @@ def test_writes_predictions(tmp_path, reduce_zero_label):
     metric = metric_for(3, output_dir=str(tmp_path / 'out'), format_only=True)
     pred = np.array([[0, 1, 2], [2, 1, 0]])
     metric.process(None, [sample(pred, img_path='val/a b.c.jpg', reduce_zero_label=reduce_zero_label)])
-    assert metric.evaluate(1) == {}
+    assert metric.evaluate(1) == {} and metric.metric_names == []
     written = cv2.imread(str(tmp_path / 'out' / 'a b.c.png'), cv2.IMREAD_UNCHANGED)
     assert written.dtype == np.uint8
     assert np.array_equal(written, pred + reduce_zero_label)

@@ -163,6 +163,13 @@ def test_loaders_of_a_users_own(folder):
         pipeline(np.zeros((9, 9, 3), np.uint8))
 
 
+def test_a_pipeline_made_for_arrays_takes_files(folder):
+    pipeline = ImagePipeline(config(folder, [dict(type='LoadImageFromNDArray', color_type='grayscale'), PACK]))
+    expected = cv2.imread(str(folder / 'img' / 'a.png'), cv2.IMREAD_GRAYSCALE)
+    for image in (folder / 'img' / 'a.png', expected):
+        assert np.array_equal(pipeline(image)['inputs'][0].numpy(), expected)
+
+
 def test_the_test_set_is_found_inside_its_wrappers(folder):
     inner = config(folder, [LOADERS['four channels'], RESIZE, PACK]).test_dataloader.dataset
     inner.pipeline.insert(1, dict(type='LoadAnnotations'))

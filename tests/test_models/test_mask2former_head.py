@@ -139,8 +139,8 @@ def test_sizes_that_cannot_be(cfg, message):
 @pytest.mark.parametrize(
     ('key', 'fix'),
     [
-        ('pixel_decoder', 'num_encoder_layers'),
-        ('loss_cls', 'class_weight=2.0'),
+        ('channels', 'feat_channels'),
+        ('threshold', 'two classes are two classes'),
         ('num_querys', "did you mean 'num_queries'"),
     ],
 )

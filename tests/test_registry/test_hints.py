@@ -28,7 +28,6 @@ def scope():
 @pytest.mark.parametrize(
     ('registry', 'cfg', 'message'),
     [
-        (MODELS, dict(HEAD, sampler=dict(type='OHEMPixelSampler')), "LRHead: unknown key 'sampler'; .*class_weight"),
         (MODELS, dict(HEAD, concat_input=False), "LRHead: unknown key 'concat_input'; leave it out: .*FCNHead"),
         (MODELS, dict(HEAD, input_transform='multiple_select'), "'input_transform'; .*LRHead sets it itself"),
         (MODELS, dict(HEAD, num_class=3), "LRHead: unknown key 'num_class'; did you mean 'num_classes'"),

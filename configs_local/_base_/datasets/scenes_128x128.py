@@ -1,4 +1,4 @@
-"""SceneDataset, 8 classes: street scenes of 128x128 that the program draws itself, global batch 16.
+"""SceneDataset, 8 classes: street scenes of 128x128 that the program draws itself, global batch 8.
 
 Needs no download. Scenes are drawn when they are asked for, so pipelines load and resize nothing, and 16,000
 cost no more than 100: a run of 1000 iterations sees each once. ``val`` and ``test`` share no scene with it.
@@ -18,7 +18,11 @@ train_pipeline = [
 test_pipeline = [dict(type='PackSegInputs')]
 
 scenes = dict(type='SceneDataset', size=crop_size)
-train_dataloader = dict(num_workers=2, dataset=dict(**scenes, split='train', num_scenes=16000, pipeline=train_pipeline))
+train_dataloader = dict(
+    global_batch_size=8,
+    num_workers=2,
+    dataset=dict(**scenes, split='train', num_scenes=16000, pipeline=train_pipeline),
+)
 val_dataloader = dict(
     batch_size=10,
     num_workers=2,

@@ -11,18 +11,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-
-class ArgumentError(ValueError, AssertionError):
-    """A transform was given an argument that makes no sense.
-
-    Also an ``AssertionError``, which is what mmsegmentation raises in these places.
-    """
-
-
-def require(condition: bool, message: str) -> None:
-    """Raise :class:`ArgumentError` with ``message`` unless ``condition`` holds."""
-    if not condition:
-        raise ArgumentError(message)
+from mmseg.utils.errors import ArgumentError, require  # noqa: F401 (the transforms beside this check with it)
 
 
 def is_number(value) -> bool:

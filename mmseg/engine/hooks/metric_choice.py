@@ -37,7 +37,7 @@ def require_metrics(runner, names: Sequence[str], argument: str) -> list[str]:
             f'{argument}={missing[0]!r} is no metric of this validation{f", did you mean {near[0]!r}?" if near else ""}'
             f' There are {", ".join(known) or "none"}'
         )
-    if missing or ('auto' in names and silent[:1] == [type(metrics[0]).__name__]):
+    if missing or ('auto' in names and metrics and not hasattr(metrics[0], 'metric_names')):
         runner.logger.warning(
             f'{argument} can only be checked at the first validation, as {", ".join(silent)} has no metric_names'
         )

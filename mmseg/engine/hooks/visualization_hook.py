@@ -76,6 +76,9 @@ class SegVisualizationHook(Hook):
     def _draw_batch(self, runner: Runner, data_batch: dict, outputs: Sequence[SegDataSample], mode: str) -> None:
         if not self.draw:
             return
+        inputs = data_batch['inputs']
+        if isinstance(inputs[0], (list, tuple)):
+            inputs = inputs[0]  # of several views of the batch, the first
         for i, sample in enumerate(outputs):
             index, self._seen = self._seen, self._seen + 1
             if index % self.interval:
@@ -84,7 +87,7 @@ class SegVisualizationHook(Hook):
             step = runner.iter if mode == 'val' else index
             runner.visualizer.add_datasample(
                 f'{mode}_{Path(path).stem}',
-                self._picture(sample, data_batch['inputs'][i]),
+                self._picture(sample, inputs[i]),
                 sample,
                 show=self.show,
                 wait_time=self.wait_time,

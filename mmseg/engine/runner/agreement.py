@@ -4,12 +4,11 @@ Facts are read from what was built, whatever class it is of: where an object doe
 """
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import mmcv.transforms
 import mmengine.dataset
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -17,6 +16,7 @@ from torch.utils.data import Dataset
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
 from ..samplers.sample_seed import SeededSamples
+from .distributed import bare_model
 
 LOOPS = ('train', 'val', 'test')
 # Transforms of these packages leave the number of channels alone, but for those that say so by their name.
@@ -43,12 +43,13 @@ def check_agreement(runner) -> None:
     Raises:
         ValueError: places that contradict each other, with the value that each should have.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner.model)
+    cfg = runner.cfg.get('model') or {}
     loops = {name: getattr(runner, f'_{name}_loop') for name in LOOPS}
     loops = {name: loop for name, loop in loops.items() if isinstance(loop, BaseLoop)}
     datasets = {f'{name}_dataloader.dataset': getattr(loop.dataloader, 'dataset', None) for name, loop in loops.items()}
-    leaves = [leaf for key, dataset in datasets.items() for leaf in leaf_datasets(dataset, key)]
-    heads = list(_heads(model))
+    leaves = [leaf for key, dataset in datasets.items() for leaf in datasets_within(dataset, key)]
+    heads = [(key, head) for key, head in _heads(model) if 'decode_head' in key or _scores_labels(head)]
     named = [(key, dataset) for key, dataset in leaves if _classes(dataset)]
     complaints = [
         *_classes_of_datasets(named),
@@ -56,23 +57,26 @@ def check_agreement(runner) -> None:
         *_class_weights(heads),
         *_colours(named, getattr(runner.visualizer, 'dataset_meta', None) or {}),
         *_ignored_labels(loops, leaves, heads, model),
-        *_channels(leaves, model, runner.cfg.get('model')),
+        *_channels(leaves, model, cfg.get('module', cfg) if isinstance(cfg, dict) else None),
     ]
     if complaints:
         raise ValueError('\n- '.join(['the config contradicts itself:', *complaints]))
 
 
-def leaf_datasets(dataset: Dataset | None, key: str) -> Iterator[tuple[str, Dataset]]:
-    """The datasets inside of wrappers, with their keys in the config."""
+def datasets_within(dataset: Dataset | None, key: str) -> Iterator[tuple[str, Dataset]]:
+    """The datasets inside of wrappers, and wrappers that have a pipeline themselves, with their keys in the config."""
+    inner = getattr(dataset, 'datasets', None), getattr(dataset, 'dataset', None)
     if isinstance(dataset, SeededSamples):
-        yield from leaf_datasets(dataset.dataset, key)  # which the runner wraps them in
-    elif isinstance(getattr(dataset, 'datasets', None), (list, tuple)):
-        for i, inner in enumerate(dataset.datasets):
-            yield from leaf_datasets(inner, f'{key}.datasets.{i}')
-    elif isinstance(getattr(dataset, 'dataset', None), Dataset):
-        yield from leaf_datasets(dataset.dataset, f'{key}.dataset')
-    elif dataset is not None:
+        yield from datasets_within(dataset.dataset, key)  # which the runner wraps them in
+        return
+    if isinstance(inner[0], (list, tuple)):
+        inside = [(f'{key}.datasets.{i}', part) for i, part in enumerate(inner[0])]
+    else:
+        inside = [(f'{key}.dataset', inner[1])] if isinstance(inner[1], Dataset) else []
+    if dataset is not None and (not inside or getattr(dataset, 'pipeline', None) is not None):
         yield key, dataset
+    for place, part in inside:
+        yield from datasets_within(part, place)
 
 
 def _differing(what: str, facts: Iterable[Fact]) -> Iterator[str]:
@@ -97,7 +101,7 @@ def _classes_of_datasets(named: list[tuple[str, Dataset]]) -> Iterator[str]:
                 f'classes: {first_key} ({type(first_dataset).__name__}) has {len(first)}, {key} '
                 f'({type(dataset).__name__}) has {len(classes)}. Give both the same metainfo.classes'
             )
-        elif classes != first and sorted(map(str.lower, classes)) == sorted(map(str.lower, first)):
+        elif classes != first and sorted(classes) == sorted(first):
             yield f'classes: {key} has those of {first_key} in another order. Give both the same metainfo.classes'
         if palette is not None and len(palette) not in (0, len(classes)):
             yield f'palette: {key}.metainfo.palette has {len(palette)} colours for {len(classes)} classes: one for each'
@@ -107,7 +111,7 @@ def _classes_of_heads(named: list[tuple[str, Dataset]], heads: list) -> Iterator
     counted = [
         Fact(f'{key}.num_classes', head.num_classes)
         for key, head in heads
-        if isinstance(getattr(head, 'num_classes', None), int) and (key == 'model.decode_head' or _scores_labels(head))
+        if isinstance(getattr(head, 'num_classes', None), int)
     ]
     if not named:
         yield from _differing('classes', counted)
@@ -123,15 +127,14 @@ def _classes_of_heads(named: list[tuple[str, Dataset]], heads: list) -> Iterator
 
 def _class_weights(heads: list) -> Iterator[str]:
     for key, head in heads:
-        scores = getattr(head, 'out_channels', None) or getattr(head, 'num_classes', None)
+        scores = getattr(head, 'out_channels', getattr(head, 'num_classes', None))
         counts = {scores, getattr(head, 'num_classes', scores)}  # one score may tell two classes apart
         for name, loss in _losses(head):
             weights = getattr(loss, 'class_weight', None)
-            if isinstance(weights, (list, tuple, Tensor)) and isinstance(scores, int) and len(weights) not in counts:
-                yield (
-                    f'class_weight: {key}.{name}.class_weight has {len(weights)} numbers, and {key} scores {scores} '
-                    'classes: one for each'
-                )
+            listed = isinstance(weights, (list, tuple)) or getattr(weights, 'ndim', 0) == 1
+            if listed and isinstance(scores, int) and len(weights) not in counts:
+                place = f'{key}.{name}.class_weight'
+                yield f'class_weight: {place} has {len(weights)} numbers, {key} has {scores} scores: one for each'
 
 
 def _colours(named: list[tuple[str, Dataset]], drawn: dict) -> Iterator[str]:
@@ -145,11 +148,12 @@ def _colours(named: list[tuple[str, Dataset]], drawn: dict) -> Iterator[str]:
 
 
 def _classes(dataset: Dataset) -> list[str]:
-    return list(_meta(dataset).get('classes') or ())
+    return [str(name).lower() for name in _meta(dataset).get('classes') or ()]
 
 
 def _meta(dataset: Dataset) -> dict:
-    return getattr(dataset, 'metainfo', None) or {}
+    meta = getattr(dataset, 'metainfo', None)
+    return meta if isinstance(meta, Mapping) else {}
 
 
 def _heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -163,8 +167,9 @@ def _heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _scores_labels(head: nn.Module) -> bool:
-    """Whether a head learns the label map; others, of users, may learn edges or the like."""
-    return isinstance(head, BaseDecodeHead) and type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
+    """Whether an auxiliary head learns the label map; those of users may learn edges or the like."""
+    as_ever = isinstance(head, BaseDecodeHead) and type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
+    return as_ever or type(head).__module__.startswith('mmseg.')
 
 
 def _losses(head: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -182,7 +187,7 @@ def _ignored_labels(loops: dict, leaves: list, heads: list, model: nn.Module) ->
     if 'train' in loops:
         yield from _differing('ignored label', _in_training(leaves, heads, model))
     for name in [name for name in ('val', 'test') if name in loops]:
-        metrics = getattr(loops[name].evaluator, 'metrics', [])
+        metrics = getattr(getattr(loops[name], 'evaluator', None), 'metrics', [])
         several = len(metrics) > 1
         facts = [
             *(_ignored(key, dataset) for key, dataset in leaves if key.startswith(name)),

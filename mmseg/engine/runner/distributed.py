@@ -6,7 +6,9 @@ import subprocess
 from datetime import timedelta
 
 import torch
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import distributed as dist
+from torch import nn
 
 
 def init_process_group(launcher: str, backend: str | None = None, timeout: int | None = None) -> None:
@@ -110,3 +112,10 @@ def _environment_from_slurm() -> None:
         os.environ['MASTER_ADDR'] = hosts.stdout.split()[0]
     # Two jobs on one node must not meet, and every process of a job must come to the same port.
     os.environ.setdefault('MASTER_PORT', str(20000 + int(os.environ.get('SLURM_JOB_ID', 9500)) % 20000))
+
+
+def bare_model(model: nn.Module) -> nn.Module:
+    """The model that weights belong to, out of what wraps it for several processes or test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model

@@ -2,6 +2,7 @@
 
 import bisect
 import math
+import os
 from collections.abc import Iterator
 
 import torch
@@ -293,10 +294,12 @@ class EpochBasedTrainLoop(_TrainLoop):
         self._iter, self._epoch = meta['iter'], meta['epoch']
         if 'iters_per_epoch' in meta:
             before = meta['iters_per_epoch']
+        elif self._epoch and os.path.basename(source).startswith('epoch_'):  # by mmengine, which ends epochs elsewhere
+            before = self._iter // self._epoch
         elif 0 <= self._iter - self._epoch * self.iters_per_epoch <= self.iters_per_epoch:
             before = self.iters_per_epoch
         else:
-            before = self._iter // self._epoch if self._epoch else None
+            before = None
         if before is None:  # written by a loop without epochs
             self._epoch = self._iter // self.iters_per_epoch
         elif before != self.iters_per_epoch:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Iterator
 
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
-from .distributed import init_process_group
+from ..hooks.metric_choice import require_metrics
+from .distributed import bare_model, init_process_group
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {
@@ -23,10 +23,11 @@ OPTIONAL_KEYS = {
     *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
     *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
     *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),
-    *('visualizer', 'work_dir'),
+    *('tta_model', 'tta_pipeline', 'visualizer', 'work_dir'),
 }
-# All keys of the top level that a run reads; the others are variables of the config file.
-RUN_KEYS = OPTIONAL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+# All keys of the top level that a run reads; the others are variables of the config file, as 'test_pipeline' mostly is,
+# whose name is close to that of an optional key.
+RUN_KEYS = OPTIONAL_KEYS - {'tta_pipeline'} | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 
 
 def _parameters(function: Callable, *others: str, without: Collection[str] = ()) -> set[str]:
@@ -46,12 +47,14 @@ SECTIONS = {
     'val_dataloader': LOADER_KEYS - {'global_batch_size'},
     'test_dataloader': LOADER_KEYS - {'global_batch_size'},
 }
-METAINFO = ('classes', 'palette', 'label_map')
+METAINFO = ('classes', 'palette', 'label_map', 'label_ids')
 # Of mmengine's constructor, which takes any key.
 PARAMWISE = {
     *('custom_keys', 'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult'),
     *('dcn_offset_lr_mult', 'bypass_duplicate'),
 }
+# Patterns that mmsegmentation's configs write for networks with and without such parameters.
+SOMETIMES = {'pos_block', 'absolute_pos_embed', 'relative_position_bias_table'}
 
 
 def check_names(cfg: Config | dict) -> None:
@@ -81,8 +84,13 @@ def check_names_in_model(runner) -> None:
     Raises:
         KeyError: a pattern of ``paramwise_cfg.custom_keys`` that is in no parameter's name, an unknown key beside
             ``custom_keys``, or a key of ``model.train_cfg``, which none of our heads reads.
+        ValueError: a metric that a schedule waits for, and that no validation measures.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    schedules = runner.param_schedulers if isinstance(runner.param_schedulers, list) else []
+    for i, schedule in enumerate(schedules):
+        if getattr(schedule, 'need_val_args', False):
+            require_metrics(runner, [schedule.monitor], f'param_scheduler.{i}.monitor')
+    model = bare_model(runner.model)
     heads = [part for name, part in model.named_children() if name.endswith('_head')]
     if getattr(model, 'train_cfg', None) and all(_is_ours(head) for head in heads):
         raise KeyError(f'model.train_cfg: no head of this model reads {", ".join(model.train_cfg)}: leave it out')
@@ -93,7 +101,7 @@ def check_names_in_model(runner) -> None:
     _check_keys('optim_wrapper.paramwise_cfg', rules, PARAMWISE)
     names = [f'.{name}' for name, _ in model.named_parameters()]
     for key in rules.get('custom_keys') or {}:
-        if not any(key in name for name in names):
+        if key not in SOMETIMES and not any(key in name for name in names):
             near = difflib.get_close_matches(key, {part for name in names for part in _paths(name[1:])}, n=1)
             raise KeyError(
                 f'optim_wrapper.paramwise_cfg.custom_keys: no parameter of the model has {key!r} in its name'

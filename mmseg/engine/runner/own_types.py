@@ -1,17 +1,23 @@
-"""Where a config names a loop or sampler of mmengine's that this package has in a form that keeps more promises.
+"""Where a config names a loop, hook or sampler of mmengine's that this package has in a form that keeps more promises.
 
 A config may name it in several ways; what counts is the class that the name leads to.
 """
 
+from mmengine import hooks
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.hooks import Hook
 from mmengine.registry import Registry
-from mmengine.runner import loops
+from mmengine.runner import BaseLoop, loops
 from torch.utils.data import DataLoader, Sampler
 
-from mmseg.registry import DATA_SAMPLERS, LOOPS
+from mmseg.registry import DATA_SAMPLERS, HOOKS, LOOPS
 
+from ..hooks import CheckpointHook, EarlyStoppingHook, LoggerHook
 from ..samplers import InfiniteSampler as SeekableSampler
+from .batch_plan import BatchPlan
+
+OWN_HOOKS = CheckpointHook, EarlyStoppingHook, LoggerHook
 
 
 def resolved(registry: Registry, kind: str | type | None) -> type | None:
@@ -26,6 +32,35 @@ def own_loop(cfg: dict, *own: type) -> dict:
         if kind in (ours, getattr(loops, ours.__name__)):
             return {**cfg, 'type': ours}
     return cfg
+
+
+def own_hook(hook: Hook | dict) -> Hook | dict:
+    """The config of a hook, with the one here in place of mmengine's of the same name; built ones stay."""
+    if isinstance(hook, dict):
+        kind = resolved(HOOKS, hook.get('type'))
+        for ours in OWN_HOOKS:
+            if kind is getattr(hooks, ours.__name__):
+                return {**hook, 'type': ours}
+    return hook
+
+
+def refuse_what_others_cannot(loop: BaseLoop, plan: BatchPlan) -> None:
+    """Check a training loop that somebody else wrote.
+
+    Raises:
+        ValueError: it would never end, or leave gradients that it should have added up.
+    """
+    if hasattr(loop, 'iters_per_pass'):
+        return
+    name = type(loop).__name__
+    if plan.accumulation > 1:
+        raise ValueError(f'{name} cannot accumulate gradients ({plan}): use IterBasedTrainLoop or EpochBasedTrainLoop')
+    endless = isinstance(loop.dataloader.sampler, (InfiniteSampler, SeekableSampler))
+    if isinstance(loop, loops.EpochBasedTrainLoop) and endless:
+        raise ValueError(
+            f'{name} never ends with InfiniteSampler, which goes on for ever: derive it from '
+            'mmseg.engine.EpochBasedTrainLoop, or use a sampler that ends'
+        )
 
 
 def can_seek(sampler: dict | Sampler | None) -> bool:

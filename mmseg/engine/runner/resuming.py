@@ -26,47 +26,44 @@ def is_same_run(meta: dict, source: str, work_dir: str) -> bool:
     return os.path.realpath(os.path.dirname(source)) == os.path.realpath(work_dir)
 
 
-def resume_optimizer_and_schedules(
-    wrapper: OptimWrapper,
-    schedulers: list[_ParamScheduler],
-    optimizer_state: dict,
-    scheduler_states: list[dict],
-    train_loop,
-    source: str,
-) -> str:
-    """Load the states; where the config now says otherwise, continue what the config says from where training is.
+def resume_optimizer_and_schedules(runner, checkpoint: dict, source: str) -> None:
+    """Load their states; where the config now says otherwise, continue what it says from where training is.
+
+    If all is as it was, to the last bit, every number comes from the checkpoint. Otherwise the schedules are taken
+    through all steps up to here, and the log says what has changed.
 
     Args:
-        wrapper: the optimizer, as the config describes it.
-        schedulers: the schedules, as the config describes them, before their first step.
-        optimizer_state: from the checkpoint.
-        scheduler_states: likewise; what stands in them about the schedules is compared, to the last bit.
-        train_loop: with the iteration and the epoch that were reached.
-        source: the checkpoint, for messages.
-
-    Returns:
-        What has changed, in words; nothing if all is as before, and then every number comes from the checkpoint.
+        runner: with optimizer and schedules as the config describes them, the latter before their first step, and
+            a training loop that has entered where the checkpoint left.
+        checkpoint: with ``optimizer`` and ``param_schedulers``.
+        source: its file, for messages.
 
     Raises:
         ValueError: the optimizer is another, or a changed schedule depends on metrics of the past.
     """
+    wrapper, schedulers = runner.optim_wrapper, runner.param_schedulers or []
     wanted = [{k: v for k, v in group.items() if k != 'params'} for group in wrapper.param_groups]
     # Beside the groups there may be mmengine's settings of the optimizer itself, which schedules change as well.
-    base = optimizer_state.get('base_param_settings')
-    stored = [*map(dict, optimizer_state['param_groups']), *([dict(base)] if base else [])]
-    _load_optimizer(wrapper, optimizer_state, source)
+    state = checkpoint['optimizer']
+    base = state.get('base_param_settings')
+    stored = [*map(dict, state['param_groups']), *([dict(base)] if base else [])]
+    _load_optimizer(wrapper, state, source)
     changes = _changed_hyperparameters(wanted, stored)
-    changes += _changed_schedules([s.state_dict() for s in schedulers], scheduler_states)
+    changes += _changed_schedules([s.state_dict() for s in schedulers], checkpoint['param_schedulers'])
     if not changes:
-        for scheduler, state in zip(schedulers, scheduler_states, strict=True):
-            scheduler.load_state_dict({key: value for key, value in state.items() if key in PROGRESS})
-        return ''
+        for scheduler, progress in zip(schedulers, checkpoint['param_schedulers'], strict=True):
+            scheduler.load_state_dict({key: value for key, value in progress.items() if key in PROGRESS})
+        return
     for group, values in zip(wrapper.param_groups, wanted, strict=True):
         for key in [k for k in group if k.startswith('initial_') and k not in values]:
             del group[key]
         group.update(values)
-    _replay(schedulers, train_loop, source)
-    return ', '.join(changes)
+    _replay(schedulers, runner.train_loop, source)
+    rates = ', '.join(f'{name} {values[0]:.4g}' for name, values in wrapper.get_lr().items())
+    runner.logger.warning(
+        f'the config has changed since {source} ({", ".join(changes)}): it is the config that goes on, from iteration '
+        f'{runner.iter} with {rates}'
+    )
 
 
 def _load_optimizer(wrapper: OptimWrapper, state: dict, source: str) -> None:

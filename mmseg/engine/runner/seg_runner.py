@@ -8,17 +8,16 @@ from functools import cached_property
 
 import mmengine
 import torch
-from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_distributed, master_only
+from mmengine.hooks import Hook
 from mmengine.model import (
     MMDistributedDataParallel,
     convert_sync_batchnorm,
-    is_model_wrapper,
     revert_sync_batchnorm,
 )
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, Runner, loops
+from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader
 
@@ -33,16 +32,16 @@ from mmseg.checkpoints import (
 from mmseg.models.utils import compile_parts
 from mmseg.registry import RUNNERS
 from mmseg.version import __version__
+from mmseg.zoo import checkpoint_file
 
-from .. import samplers
 from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
 from .data_root import hand_down_data_root
-from .distributed import describe_processes, init_process_group, jobs, restarted_jobs
+from .distributed import bare_model, describe_processes, init_process_group, jobs, restarted_jobs
 from .log_processor import LogProcessor
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from .names import check_names, check_names_in_model
-from .own_types import can_seek, each_image_once, own_loop, seekable
+from .own_types import can_seek, each_image_once, own_hook, own_loop, refuse_what_others_cannot, seekable
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 from .resuming import is_same_run, resume_optimizer_and_schedules
@@ -188,19 +187,12 @@ class SegRunner(Runner):
             if loop['type'] in (IterBasedTrainLoop, EpochBasedTrainLoop):
                 self._train_dataloader = seekable(self._train_dataloader)
         built = super().build_train_loop(loop)
-        if self.batch_plan.accumulation > 1 and not hasattr(built, 'iters_per_pass'):
-            raise ValueError(
-                f'{type(built).__name__} cannot accumulate gradients ({self.batch_plan}): use IterBasedTrainLoop '
-                'or EpochBasedTrainLoop'
-            )
-        if isinstance(built, loops.EpochBasedTrainLoop) and isinstance(
-            built.dataloader.sampler, (InfiniteSampler, samplers.InfiniteSampler)
-        ):
-            raise ValueError(
-                f'{type(built).__name__} never ends with InfiniteSampler, which goes on for ever: derive it from '
-                'mmseg.engine.EpochBasedTrainLoop, or use a sampler that ends'
-            )
+        refuse_what_others_cannot(built, self.batch_plan)
         return built
+
+    def register_hook(self, hook: Hook | dict, priority: str | int | None = None) -> None:
+        """As mmengine's, but mmengine's own hooks give way to those here, as loops do."""
+        super().register_hook(own_hook(hook), priority)
 
     def build_param_scheduler(self, scheduler: dict | list) -> list:
         """The schedules, see :func:`.schedules.fit_to_loop`."""
@@ -280,13 +272,12 @@ class SegRunner(Runner):
             ValueError: it is no checkpoint, or does not fit the model; the message says what differs.
         """
         options = {key: self.cfg.get(key, False) for key in ('ignore_mismatched_sizes', 'adapt_input_channels')}
-        return self._load_weights(filename, map_location, **options)
+        return self._load_weights(checkpoint_file(filename), map_location, **options)
 
     def _load_weights(self, filename: str, map_location: str | torch.device, **options: bool) -> dict:
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_model_weights(model, checkpoint['state_dict'], source=filename, **options)
+        load_model_weights(bare_model(self.model), checkpoint['state_dict'], source=filename, **options)
         self._has_loaded = True
         return checkpoint
 
@@ -331,35 +322,19 @@ class SegRunner(Runner):
         else:  # its files are no concern of this run
             for fact in ('kept_ckpts', 'last_ckpt', 'saved_iter'):
                 self.message_hub.pop_info(fact, None)
-        if resume_optimizer and resume_param_scheduler:
-            self._resume_optimizer(checkpoint, filename)
-        elif resume_optimizer:
+        if resume_optimizer:
             self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+            if resume_param_scheduler:
+                if self.param_schedulers is not None:
+                    self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+                resume_optimizer_and_schedules(self, checkpoint, filename)
+            else:
+                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
         self.logger.info(f'resumed from {filename} after {self.iter} iterations')
         if changes := changed_circumstances(meta.get('circumstances', {}), self._circumstances()):
             self.logger.warning(
                 f'{filename} was written under other circumstances ({changes}): the global order of samples stays, but '
                 'this run is no longer bit-identical to the one that wrote it'
-            )
-
-    def _resume_optimizer(self, checkpoint: dict, filename: str) -> None:
-        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-        if self.param_schedulers is not None:
-            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-        changes = resume_optimizer_and_schedules(
-            self.optim_wrapper,
-            self.param_schedulers or [],
-            checkpoint['optimizer'],
-            checkpoint['param_schedulers'],
-            self.train_loop,
-            filename,
-        )
-        if changes:
-            rates = ', '.join(f'{name} {values[0]:.4g}' for name, values in self.optim_wrapper.get_lr().items())
-            self.logger.warning(
-                f'the config has changed since {filename} ({changes}): it is the config that goes on, from iteration '
-                f'{self.iter} with {rates}'
             )
 
     @cached_property
@@ -395,7 +370,6 @@ class SegRunner(Runner):
             raise ValueError(
                 'checkpoints are written to local folders only: leave out file_client_args and backend_args'
             )
-        model = self.model.module if is_model_wrapper(self.model) else self.model
         facts = dict(
             epoch=self.epoch + int(by_epoch),
             iter=self.iter + int(not by_epoch),
@@ -414,7 +388,7 @@ class SegRunner(Runner):
         )
         checkpoint = dict(
             meta={**facts, **(meta or {})},
-            state_dict=model.state_dict(),
+            state_dict=bare_model(self.model).state_dict(),
             message_hub=message_hub_state(self.message_hub),
         )
         if save_optimizer:

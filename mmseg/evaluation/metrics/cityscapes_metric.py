@@ -18,6 +18,10 @@ from .prediction_files import PredictionFiles
 
 ANNOTATION = ('_gtFine_labelTrainIds.png', '_gtFine_labelIds.png')  # what we train on, what the scripts score
 
+INSTANCES = hasattr(np, 'in1d')  # which the scripts call for instance scores, and numpy 2.4 has no more
+KINDS = ('Classes', 'InstClasses', 'Categories', 'InstCategories')
+SCORES = [f'averageScore{kind}' for kind in KINDS if INSTANCES or not kind.startswith('Inst')]
+
 
 @METRICS.register_module()
 class CityscapesMetric(BaseMetric):
@@ -61,6 +65,14 @@ class CityscapesMetric(BaseMetric):
         self.keep_results = keep_results
         self._pairs: dict[str, str] = {}
 
+    @property
+    def metric_names(self) -> list[str]:
+        """The keys of what :meth:`evaluate` will return, known before it does."""
+        return [] if self.format_only else [self._with_prefix(name) for name in SCORES]
+
+    def _with_prefix(self, name: str) -> str:
+        return f'{self.prefix}/{name}' if self.prefix else name
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Write a batch's predictions.
 
@@ -94,21 +106,19 @@ class CityscapesMetric(BaseMetric):
             return {}
         metrics = [self.compute_metrics(sorted(pairs.items())) if is_main_process() else None]
         broadcast_object_list(metrics)
-        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in metrics[0].items()}
+        return {self._with_prefix(name): value for name, value in metrics[0].items()}
 
     def compute_metrics(self, results: Sequence[tuple[str, str]]) -> dict[str, float]:
         """Score pairs of a prediction file and an annotation file."""
         from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as scripts
 
-        # Its instance scores call a function that numpy 2.4 has no more.
-        instances = hasattr(np, 'in1d')
-        if not instances:
+        if not INSTANCES:
             print_log(
                 f'cityscapesscripts cannot score instances with numpy {np.__version__}, only with numpy < 2.4',
                 logger='current',
                 level=logging.WARNING,
             )
-        scripts.args.evalInstLevelScore = instances
+        scripts.args.evalInstLevelScore = INSTANCES
         scripts.args.JSONOutput, scripts.args.quiet = False, True
         predictions, annotations = map(list, zip(*results, strict=True))
         try:
@@ -118,9 +128,7 @@ class CityscapesMetric(BaseMetric):
         if not self.keep_results:
             for file in predictions:
                 Path(file).unlink()
-        kinds = ('Classes', 'InstClasses', 'Categories', 'InstCategories')
-        names = [f'averageScore{kind}' for kind in kinds if instances or 'Inst' not in kind]
-        return {name: float(scores[name]) for name in names}
+        return {name: float(scores[name]) for name in SCORES}
 
 
 def _annotation(sample: dict) -> str:

@@ -121,12 +121,16 @@ class IoUMetric(BaseMetric):
     @property
     def metric_names(self) -> list[str]:
         """The keys of what :meth:`evaluate` will return, known before it does."""
-        if self.format_only:
-            return []
+        return [] if self.format_only else [self._with_prefix(name) for name in self._names()]
+
+    def _names(self) -> list[str]:
         names = ['aAcc', *(f'm{column}' for column in self.columns)]
         if self.per_class:
             names += [f'{column}.{name}' for column in self.columns for name in scalar_names(self.classes)]
-        return [f'{self.prefix}/{name}' if self.prefix else name for name in names]
+        return names
+
+    def _with_prefix(self, name: str) -> str:
+        return f'{self.prefix}/{name}' if self.prefix else name
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count a batch.
@@ -192,7 +196,7 @@ class IoUMetric(BaseMetric):
         all_reduce(matrix)
         self._reset()
         metrics = self.compute_metrics([matrix])
-        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in metrics.items()}
+        return {self._with_prefix(name): value for name, value in metrics.items()}
 
     def _repeats_last(self, size: int) -> bool:
         """Whether this process's last image is one that the sampler repeated to fill up its share."""
@@ -222,11 +226,10 @@ class IoUMetric(BaseMetric):
             figures = {name: np.nan_to_num(values, nan=self.nan_to_num) for name, values in figures.items()}
         columns = self.columns
         means = {column: mean(figures[column]) for column in columns}
-        metrics = {'aAcc': percent(divide(np.trace(matrix), matrix.sum()))}
-        metrics.update({f'm{column}': percent(means[column]) for column in columns})
+        values = [divide(np.trace(matrix), matrix.sum()), *means.values()]
         if self.per_class:
-            names = scalar_names(self.classes)
-            metrics.update({f'{c}.{name}': percent(figures[c][i]) for c in columns for i, name in enumerate(names)})
+            values += [value for column in columns for value in figures[column]]
+        metrics = {name: percent(value) for name, value in zip(self._names(), values, strict=True)}
         if is_main_process():
             rows = [(name, [figures[c][i] for c in columns]) for i, name in enumerate(self.classes)]
             table = render_table(['Class', *columns], [*rows, ('mean', list(means.values()))])

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
+from mmseg.structures import SegDataSample, build_pixel_sampler
+from mmseg.utils.errors import require
 
 from ..losses import accuracy, share_of
 from ..losses.accuracy import BINARY_THRESHOLD
@@ -25,13 +26,14 @@ class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
         num_classes: classes, 2 or more; the background counts, ignored pixels do not.
         out_channels: scores a pixel: one a class, or 1 for two classes told apart by a sigmoid.
         threshold: with one score, class 1 is where its sigmoid is above this; 0.3 where left out.
-        dropout_ratio: dropout before the classifier.
+        dropout_ratio: dropout before the classifier; none at 0 and below.
         conv_cfg, norm_cfg, act_cfg: layers of the head, as for mmcv's ConvModule.
         in_index: the backbone's maps to take, one index or several; ``IN_INDEX`` where left out.
         input_transform: 'multiple_select' hands the maps over as a list, 'resize_concat' concatenates
             them at the size of the first; None for a single map.
         loss_decode: one loss or several, each logged under its own name.
         ignore_index: label that counts in no loss.
+        sampler: which pixels count in the loss, e.g. ``dict(type='OHEMPixelSampler', thresh=0.7)``; None for all.
         align_corners: of every bilinear resize.
     """
 
@@ -53,24 +55,27 @@ class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
         input_transform: str | None = None,
         loss_decode: dict | Sequence[dict] = dict(type='CrossEntropyLoss'),  # noqa: B006 (read only)
         ignore_index: int = 255,
+        sampler: dict | None = None,
         align_corners: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         name = type(self).__name__
         in_index = self.IN_INDEX if in_index is None else in_index
-        if input_transform not in (None, 'multiple_select', 'resize_concat'):
-            raise ValueError(
-                f"{name}: input_transform={input_transform!r} is not 'multiple_select', 'resize_concat' or None"
-            )
+        require(
+            input_transform in (None, 'multiple_select', 'resize_concat'),
+            f"{name}: input_transform={input_transform!r} is not 'multiple_select', 'resize_concat' or None",
+        )
         several = not isinstance(in_index, int)
-        if several != (input_transform is not None) or several != (not isinstance(in_channels, int)):
-            raise ValueError(
-                f'{name}: in_channels={in_channels}, in_index={in_index} and input_transform={input_transform!r} must '
-                'all be about one map, or all about several'
-            )
-        if several and len(in_channels) != len(in_index):
-            raise ValueError(f'{name}: in_channels={in_channels} gives not one number for each of in_index={in_index}')
+        require(
+            several == (input_transform is not None) == (not isinstance(in_channels, int)),
+            f'{name}: in_channels={in_channels}, in_index={in_index} and input_transform={input_transform!r} must '
+            'all be about one map, or all about several',
+        )
+        require(
+            not several or len(in_channels) == len(in_index),
+            f'{name}: in_channels={in_channels} gives not one number for each of in_index={in_index}',
+        )
         out_channels = num_classes if out_channels is None else out_channels
         check_scores(name, num_classes, out_channels, threshold, ignore_index)
 
@@ -89,7 +94,8 @@ class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
         if out_channels == 1:
             check_losses(name, losses, ignore_index)
         self.loss_decode = losses[0] if isinstance(loss_decode, dict) else losses
-        self.dropout = nn.Dropout2d(dropout_ratio)
+        self.sampler = build_pixel_sampler(sampler, context=self) if sampler else None
+        self.dropout = nn.Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
         self.conv_seg = nn.Conv2d(channels, out_channels, 1)
         nn.init.normal_(self.conv_seg.weight, std=0.01)
         nn.init.zeros_(self.conv_seg.bias)
@@ -109,30 +115,34 @@ class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
 
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """The backbone's maps -> scores at the network's input size, B x out_channels x H x W."""
+        return self.predict_by_feat(self.forward(inputs), batch_img_metas)
+
+    def predict_by_feat(self, seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
         meta = batch_img_metas[0]
         size = meta.get('pad_shape') or meta['img_shape']
-        return resize(self.forward(inputs), size=size[:2], align_corners=self.align_corners)
+        return resize(seg_logits, size=size[:2], align_corners=self.align_corners)
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict:
         label = stack_labels(batch_data_samples)
         parts = list(self.loss_decode) if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         losses = {}
-        if all(getattr(loss, 'resizes', False) for loss in parts):
+        if self.sampler is None and all(getattr(loss, 'resizes', False) for loss in parts):
             for loss in parts:
                 value, right = loss.of_coarse(seg_logits, label, self.ignore_index, self.align_corners)
                 losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
             losses['acc_seg'] = share_of(right, label != self.ignore_index)
             return losses
         seg_logits = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners)
+        weight = None if self.sampler is None else self.sampler.sample(seg_logits, label[:, None])
         for loss in parts:
-            value = loss(seg_logits, label, ignore_index=self.ignore_index)
+            value = loss(seg_logits, label, weight=weight, ignore_index=self.ignore_index)
             losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
         threshold = {} if self.threshold is None else dict(binary_threshold=self.threshold)
         losses['acc_seg'] = accuracy(seg_logits, label, ignore_index=self.ignore_index, **threshold)
         return losses
 
     def cls_seg(self, x: Tensor) -> Tensor:
-        return self.conv_seg(self.dropout(x))
+        return self.conv_seg(x if self.dropout is None else self.dropout(x))
 
     def _transform_inputs(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
         if self.input_transform is None:

@@ -15,6 +15,7 @@ from mmseg.structures import SegDataSample
 from ..layers import FFN, MultiheadAttention, sine_positional_encoding
 from ..utils import PretrainedModule, resize
 from .decode_head import stack_labels, with_in_channels
+from .mask2former_config import accepts_mmdet
 from .pixel_decoder import PixelDecoder
 
 
@@ -38,7 +39,8 @@ class DecoderLayer(nn.Module):
 class Mask2FormerHead(PretrainedModule):
     """Mask classification: Q queries, each with scores over the classes and "no object", and with a mask.
 
-    All defaults are the published ones: a config needs ``type`` and ``num_classes``.
+    All defaults are the published ones: a config needs ``type`` and ``num_classes``. One that names mmdet's parts is
+    taken as well (``mask2former_config.py``).
 
     Args:
         in_channels: channels of the maps that ``in_index`` selects; EncoderDecoder fills it in from the
@@ -63,6 +65,7 @@ class Mask2FormerHead(PretrainedModule):
 
     IN_INDEX = (0, 1, 2, 3)
 
+    @accepts_mmdet
     def __init__(
         self,
         in_channels: Sequence[int],
@@ -224,18 +227,7 @@ def _check_counts(**counts: int) -> None:
 
 
 def _reject(unknown: dict) -> None:
-    instead = {
-        'pixel_decoder': 'num_encoder_layers, encoder_ffn_channels, num_heads, num_points',
-        'transformer_decoder': 'num_decoder_layers, decoder_ffn_channels, num_heads',
-        'num_transformer_feat_level': 'num_levels',
-        'channels': 'feat_channels',
-        'out_channels': 'feat_channels',
-        'threshold': 'num_classes=2, as queries name their class and have no single score,',
-        'loss_cls': "loss_decode=dict(type='Mask2FormerLoss', class_weight=2.0, no_object_weight=0.1)",
-        'loss_mask': "loss_decode=dict(type='Mask2FormerLoss', mask_weight=5.0)",
-        'loss_dice': "loss_decode=dict(type='Mask2FormerLoss', dice_weight=5.0)",
-        'train_cfg': "loss_decode=dict(type='Mask2FormerLoss', num_points=12544, ...)",
-    }
+    instead = {'channels': 'feat_channels'}
     for key in unknown:
         hint = f'; write {instead[key]} instead' if key in instead else ''
         raise TypeError(f'Mask2FormerHead: unknown key {key!r}{hint}')

@@ -1,14 +1,19 @@
 from .attention import FFN, MultiheadAttention
-from .deterministic import adaptive_avg_pool2d, interpolate_bilinear
+from .deform_conv import build_deform_conv
+from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
+from .precision import full_precision
 from .strips import in_strips, strips
 
 __all__ = [
+    'AdaptiveAvgPool2d',
     'FFN',
     'MSDeformAttention',
     'MultiheadAttention',
     'adaptive_avg_pool2d',
+    'full_precision',
+    'build_deform_conv',
     'in_strips',
     'interpolate_bilinear',
     'ms_deform_attn',

@@ -10,7 +10,9 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from .precision import full_precision
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
@@ -24,6 +26,14 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
         B x C x h x w.
     """
     return pool_by_matmul(x, output_size) if needed(x) else F.adaptive_avg_pool2d(x, tuple(output_size))
+
+
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
+    """:func:`adaptive_avg_pool2d` as a layer, to ``output_size`` cells a side."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = self.output_size
+        return adaptive_avg_pool2d(x, (size, size) if isinstance(size, int) else size)
 
 
 def interpolate_bilinear(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
@@ -102,7 +112,7 @@ def _separable(x: Tensor, size: Sequence[int], matrix_of: Callable[[int, int], T
     dtype = torch.promote_types(x.dtype, torch.float32)
     (H, W), (h, w) = x.shape[-2:], size
     rows, columns = _cached(matrix_of, H, h, dtype, x.device), _cached(matrix_of, W, w, dtype, x.device)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         full = x.to(dtype)
         out = (rows @ full) @ columns.T if h * W * (H + w) <= H * w * (W + h) else rows @ (full @ columns.T)
     return out.to(x.dtype)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
+from ..layers import full_precision
 from .point_sampling import sample_labels, sample_maps, sample_masks
 
 # What is no class, in the label maps here: pixels without one, and places beyond the map.
@@ -93,7 +94,7 @@ class Mask2FormerLoss(nn.Module):
             labels: B x H x W.
             names: of the images, for messages.
         """
-        with torch.autocast(labels.device.type, enabled=False):
+        with full_precision(labels):
             class_logits = torch.stack([x.float() for x in class_logits])  # L x B x Q x C+1
             mask_embeddings = torch.stack([x.float() for x in mask_embeddings])  # L x B x Q x D
             mask_features = mask_features.float()

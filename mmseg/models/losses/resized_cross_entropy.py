@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..layers import strips
+from ..layers import full_precision, strips
 from ..layers.deterministic import resize_matrix
 
 
@@ -43,7 +43,7 @@ class _ResizedCrossEntropy(torch.autograd.Function):
         right = torch.empty_like(label, dtype=torch.bool)
         parts = list(_strips_and_reads(scores.shape[1], label.shape[1:], scores.shape[2], align_corners, scores.device))
         losses = []
-        with torch.autocast(scores.device.type, enabled=False):
+        with full_precision(scores):
             for b in range(len(scores)):
                 wide = scores[b].contiguous() if columns is None else scores[b].contiguous() @ columns.T  # C x h x W
                 gradient_wide = None if gradient is None else torch.zeros_like(wide)

@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
@@ -77,6 +77,8 @@ class EncoderDecoder(PretrainedModule, BaseModel):
         self.test_cfg = _check_test_cfg(test_cfg)
         self.frozen = [freeze] if isinstance(freeze, str) else list(freeze)
         freeze_parts(self, self.frozen)
+        if not torch.cuda.is_available():
+            revert_sync_batchnorm(self)  # it is for several GPUs; elsewhere a BatchNorm is the same
         if not all(parameter.requires_grad for parameter in self.parameters()):
             print_log(describe_trainable(self), logger='current')
 
@@ -115,12 +117,15 @@ class EncoderDecoder(PretrainedModule, BaseModel):
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict:
         maps = self.extract_feat(inputs)
-        losses = _prefixed('decode', self.decode_head.loss(maps, data_samples, self.train_cfg))
+        losses = self._decode_losses(maps, data_samples)
         if self.with_auxiliary_head:
             several = isinstance(self.auxiliary_head, nn.ModuleList)
             for i, head in enumerate(self.auxiliary_head if several else [self.auxiliary_head]):
-                losses |= _prefixed(f'aux_{i}' if several else 'aux', head.loss(maps, data_samples, self.train_cfg))
+                losses |= prefixed(f'aux_{i}' if several else 'aux', head.loss(maps, data_samples, self.train_cfg))
         return losses
+
+    def _decode_losses(self, maps: Sequence[Tensor], data_samples: list[SegDataSample]) -> dict:
+        return prefixed('decode', self.decode_head.loss(maps, data_samples, self.train_cfg))
 
     def predict(
         self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample] | None = None
@@ -194,7 +199,7 @@ class EncoderDecoder(PretrainedModule, BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _prefixed(prefix: str, losses: dict) -> dict:
+def prefixed(prefix: str, losses: dict) -> dict:
     return {f'{prefix}.{name}': value for name, value in losses.items()}
 
 

@@ -6,7 +6,8 @@ Both resizes treat every class alone, so here they run over a few classes at a t
 running maximum. The same kernels see the same numbers, which makes the labels identical.
 
 Masks of queries go through a sigmoid between the two resizes and are then summed over queries, so there
-no class stands alone; :class:`MaskScores` works on a few rows of all of them at a time.
+no class stands alone; :class:`MaskScores` works on a few rows of all of them at a time. So does
+:class:`MeanScores`, which averages the probabilities of several views of an image.
 
 A single score for two classes is less than its labels are: :class:`BinaryScores` holds it whole.
 """
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..layers import full_precision
 from ..utils import resize
 
 # Scores of this many pixels x classes are at hand at a time: they fit a CPU's cache, and fill a GPU.
@@ -78,9 +80,39 @@ class ImageScores:
             scores = scores.flip(self.flip_dims)
         return self._resize(scores, self.image_size)
 
+    def at_image_rows(self, start: int, stop: int) -> Tensor:
+        """Scores of a strip of the image, classes x (stop - start) x W."""
+        (left, right, top, bottom), (H, W) = self.padding, self.input_size
+        need = _Rows(start, stop, H - top - bottom, self.image_size[0], self.align_corners)
+        begin, end = top + need.begin, top + need.end
+        if 1 in self.flip_dims:
+            begin, end = H - bottom - need.end, H - bottom - need.begin
+        strip = self._at_input_rows(begin, end)[:, :, left : W - right]
+        if self.flip_dims:
+            strip = strip.flip(self.flip_dims)
+        return self._resize(need.blend(strip), (stop - start, self.image_size[1]))
+
+    def rows_at_a_time(self, chunk: int) -> int:
+        """How many rows of the image need no more than ``chunk`` numbers at hand."""
+        (height, width), (input_height, input_width) = self.image_size, self.input_size
+        reads = max(1, input_height // height)  # rows of the input for each row of the image
+        return max(1, chunk // (max(width, input_width) * self._depth * reads))
+
+    @property
+    def _depth(self) -> int:
+        return self.num_classes
+
     def decide(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of all classes at the image's size -> those to hand out, and the labels, H x W int64."""
-        return scores, scores.argmax(dim=0)
+        """Scores of all classes, classes x H x W -> those to hand out, and the labels, H x W int64."""
+        return scores, self.choose(scores)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Scores of all classes, classes x H x W -> their probabilities."""
+        return scores.softmax(dim=0)
+
+    def choose(self, scores: Tensor) -> Tensor:
+        """Scores that are handed out, or probabilities, classes x H x W -> labels, H x W int64."""
+        return scores.argmax(dim=0)
 
     @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
@@ -132,6 +164,31 @@ class ImageScores:
             count[:, rows, columns] += 1
         return total / count
 
+    def _at_input_rows(self, begin: int, end: int) -> Tensor:
+        if len(self.windows) == 1:
+            return self._at_window_rows(self.windows[0], begin, end)
+        total, count = None, None
+        for window in self.windows:
+            first, last = max(begin, window.top), min(end, window.top + window.height)
+            if first >= last:
+                continue
+            scores = self._at_window_rows(window, first - window.top, last - window.top)
+            if total is None:
+                total = scores.new_zeros(len(scores), end - begin, self.input_size[1])
+                count = scores.new_zeros(1, end - begin, self.input_size[1])
+            place = (slice(None), slice(first - begin, last - begin), slice(window.left, window.left + window.width))
+            total[place] += scores
+            count[place] += 1
+        return total / count
+
+    def _at_window_rows(self, window: Window, begin: int, end: int) -> Tensor:
+        return self._rows_of(window.scores, window, begin, end)
+
+    def _rows_of(self, maps: Tensor, window: Window, begin: int, end: int) -> Tensor:
+        """Rows of coarse maps after their resize to the window's size."""
+        need = _Rows(begin, end, maps.shape[1], window.height, self.align_corners)
+        return self._resize(need.blend(maps[:, need.begin : need.end]), (end - begin, window.width))
+
     def _at_window_size(self, window: Window, classes: Tensor | slice) -> Tensor:
         return self._resize(window.scores[classes], (window.height, window.width))
 
@@ -148,8 +205,14 @@ class BinaryScores(ImageScores):
 
     def decide(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, 1 x H x W -> the probability of class 1, 1 x H x W, and the labels, H x W int64."""
-        probability = scores.sigmoid()
-        return probability, (probability[0] > self.threshold).long()
+        probability = self.probabilities(scores)
+        return probability, self.choose(probability)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        return scores.sigmoid()
+
+    def choose(self, scores: Tensor) -> Tensor:
+        return (scores[0] > self.threshold).long()
 
     @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
@@ -174,54 +237,63 @@ class MaskScores(ImageScores):
         class_logits, mask_logits = scores
         return _single(class_logits).softmax(dim=-1)[:, :-1].T.contiguous(), _single(mask_logits).contiguous()
 
-    @torch.no_grad()
+    @property
+    def _depth(self) -> int:
+        return max(self.windows[0].scores[0].shape)  # queries or classes
+
     def labels(self, chunk: int = CHUNK) -> Tensor:
-        height, width = self.image_size
-        cells = max(width, self.input_size[1]) * max(self.windows[0].scores[0].shape)
-        reads = max(1, self.input_size[0] // height)  # rows of the input for each row of the image
-        rows = max(1, chunk // (cells * reads))
-        return torch.cat(
-            [self.at_image_rows(start, min(start + rows, height)).argmax(dim=0) for start in range(0, height, rows)]
-        )
+        return labels_by_rows(self, chunk)
 
-    def at_image_rows(self, start: int, stop: int) -> Tensor:
-        """Scores of a strip of the image, classes x (stop - start) x W."""
-        (left, right, top, bottom), (H, W) = self.padding, self.input_size
-        need = _Rows(start, stop, H - top - bottom, self.image_size[0], self.align_corners)
-        begin, end = top + need.begin, top + need.end
-        if 1 in self.flip_dims:
-            begin, end = H - bottom - need.end, H - bottom - need.begin
-        strip = self._at_input_rows(begin, end)[:, :, left : W - right]
-        if self.flip_dims:
-            strip = strip.flip(self.flip_dims)
-        return self._resize(need.blend(strip), (stop - start, self.image_size[1]))
-
-    def _at_input_rows(self, begin: int, end: int) -> Tensor:
-        if len(self.windows) == 1:
-            return self._at_window_rows(self.windows[0], begin, end)
-        total, count = None, None
-        for window in self.windows:
-            first, last = max(begin, window.top), min(end, window.top + window.height)
-            if first >= last:
-                continue
-            scores = self._at_window_rows(window, first - window.top, last - window.top)
-            if total is None:
-                total = scores.new_zeros(len(scores), end - begin, self.input_size[1])
-                count = scores.new_zeros(1, end - begin, self.input_size[1])
-            place = (slice(None), slice(first - begin, last - begin), slice(window.left, window.left + window.width))
-            total[place] += scores
-            count[place] += 1
-        return total / count
+    def probabilities(self, scores: Tensor) -> Tensor:
+        return scores  # as they are: sums of products of probabilities
 
     def _at_window_rows(self, window: Window, begin: int, end: int) -> Tensor:
         probabilities, masks = window.scores
-        need = _Rows(begin, end, masks.shape[1], window.height, self.align_corners)
-        masks = need.blend(masks[:, need.begin : need.end])
-        return _combine(probabilities, self._resize(masks, (end - begin, window.width)))
+        return _combine(probabilities, self._rows_of(masks, window, begin, end))
 
     def _at_window_size(self, window: Window, classes: Tensor | slice) -> Tensor:
         probabilities, masks = window.scores
         return _combine(probabilities[classes], self._resize(masks, (window.height, window.width)))
+
+
+class MeanScores:
+    """One image in several views, each as :class:`ImageScores`: the mean of their probabilities.
+
+    All classes of a few rows are at hand at a time, of one view after the other.
+    """
+
+    def __init__(self, views: Sequence[ImageScores]) -> None:
+        self.views, self.image_size = views, views[0].image_size
+        self.num_classes, self.choose = views[0].num_classes, views[0].choose
+
+    def at_image_rows(self, start: int, stop: int) -> Tensor:
+        """Mean probabilities of a strip of the image, classes x (stop - start) x W."""
+        total = 0
+        for view in self.views:
+            total = total + view.probabilities(view.at_image_rows(start, stop))
+        return total / len(self.views)
+
+    def decide(self, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean probabilities, classes x H x W -> the same, and the labels, H x W int64."""
+        return probabilities, self.choose(probabilities)
+
+    def at_image_size(self) -> Tensor:
+        """Mean probabilities, classes x H x W."""
+        return self.at_image_rows(0, self.image_size[0])
+
+    def rows_at_a_time(self, chunk: int) -> int:
+        return min(view.rows_at_a_time(chunk) for view in self.views)
+
+    def labels(self, chunk: int = CHUNK) -> Tensor:
+        return labels_by_rows(self, chunk)
+
+
+@torch.no_grad()
+def labels_by_rows(scores: ImageScores | MeanScores, chunk: int = CHUNK) -> Tensor:
+    """Labels, H x W int64, from all classes of a few rows at a time."""
+    height, rows = scores.image_size[0], scores.rows_at_a_time(chunk)
+    strips = (scores.at_image_rows(start, min(start + rows, height)) for start in range(0, height, rows))
+    return torch.cat([scores.choose(strip) for strip in strips])
 
 
 class _Rows:
@@ -263,7 +335,7 @@ def _single(scores: Tensor) -> Tensor:
 
 def _combine(probabilities: Tensor, masks: Tensor) -> Tensor:
     """Class probabilities, classes x Q, and mask logits, Q x H x W -> classes x H x W."""
-    with torch.autocast(masks.device.type, enabled=False):
+    with full_precision(masks):
         return (probabilities @ masks.sigmoid().flatten(1)).unflatten(1, masks.shape[1:])
 
 

@@ -3,6 +3,7 @@
 from mmengine.model import BaseModule
 
 from mmseg.checkpoints import load_pretrained
+from mmseg.zoo import checkpoint_file
 
 
 class PretrainedModule(BaseModule):
@@ -13,6 +14,7 @@ class PretrainedModule(BaseModule):
     """
 
     MAY_GO_UNUSED = r'data_preprocessor\.'  # pattern of entries in a file that the module need not have
+    MAY_BE_MISSING = r'(?!)'  # pattern of entries of the module that a file need not have
 
     def init_weights(self) -> None:
         """Loads what ``init_cfg`` names; the constructor has drawn all other weights.
@@ -31,5 +33,6 @@ class PretrainedModule(BaseModule):
                 f"{type(self).__name__}: init_cfg of type 'Pretrained' has no {unknown[0]!r}: beside checkpoint there "
                 f'are {", ".join(known)}'
             )
-        load_pretrained(self, self.init_cfg['checkpoint'], may_go_unused=self.MAY_GO_UNUSED, **options)
+        may = dict(may_go_unused=self.MAY_GO_UNUSED, may_be_missing=self.MAY_BE_MISSING)
+        load_pretrained(self, checkpoint_file(self.init_cfg['checkpoint']), **may, **options)
         self._is_init = True

@@ -1,4 +1,3 @@
-import importlib
 import json
 import subprocess
 import sys
@@ -6,14 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mmseg.analysis import benchmark
+from mmseg.analysis.benchmark_works import parse_work
+
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / 'tools/analysis_tools'
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module('benchmark')
+COMMAND = [sys.executable, '-m', 'mmseg.cli', 'benchmark']
 
 
 def turns(seconds, peak=(8.0, 8.0, 8.0)):
@@ -22,20 +18,22 @@ def turns(seconds, peak=(8.0, 8.0, 8.0)):
     ]
 
 
-def test_ratios_are_those_of_each_round(tool):
+def test_ratios_are_those_of_each_round():
     """A machine that slows down from round to round changes no ratio; of the medians' own ratio that is not true."""
     theirs = turns([2.0, 8.0, 32.0], peak=(4.0, 4.0, 4.0))
-    result = tool.summary(dict(ours=turns([1.0, 4.0, 16.0]), theirs=theirs, control=turns([2.2, 8.0, 30.0])))
+    result = benchmark.summary(dict(ours=turns([1.0, 4.0, 16.0]), theirs=theirs, control=turns([2.2, 8.0, 30.0])))
     assert result['ours']['seconds'] == 4 and result['theirs']['seconds_ratio'] == 2
     assert result['theirs']['peak_mib_ratio'] == 0.5
     assert result['theirs']['page_faults_ratio'] is None  # of none
     assert result['control']['seconds_noise'] == 1
 
 
-def test_memory_that_is_unknown_stays_so(tool):
-    result = tool.summary(dict(ours=turns([1.0, 1.0, 1.0], peak=(None, None, None)), theirs=turns([1.0, 1.0, 1.0])))
+def test_memory_that_is_unknown_stays_so():
+    result = benchmark.summary(
+        dict(ours=turns([1.0, 1.0, 1.0], peak=(None, None, None)), theirs=turns([1.0, 1.0, 1.0]))
+    )
     assert result['ours']['peak_mib'] is None and result['theirs']['peak_mib_ratio'] is None
-    assert tool.table(dict(work=result | dict(control=dict(seconds_noise=1.0))), 'title').row_count == 1
+    assert benchmark.table(dict(work=result | dict(control=dict(seconds_noise=1.0))), 'title').row_count == 1
 
 
 @pytest.mark.parametrize(
@@ -46,29 +44,29 @@ def test_memory_that_is_unknown_stays_so(tool):
         ('pipeline', ('pipeline', 't', (512, 512))),
     ],
 )
-def test_names_of_works(tool, name, expected):
-    assert tool.parse_work(name) == expected
+def test_names_of_works(name, expected):
+    assert parse_work(name) == expected
 
 
 @pytest.mark.parametrize('name', ['fly-t-32x32', 'forward-t-32', 'forward-t-axb'])
-def test_other_names_say_what_there_is(tool, name):
-    with pytest.raises(SystemExit, match=f'{name}.*KIND-VARIANT-HxW; kinds: forward, predict, train'):
-        tool.parse_work(name)
+def test_other_names_say_what_there_is(name):
+    with pytest.raises(ValueError, match=f'{name}.*KIND-VARIANT-HxW; kinds: forward, predict, train'):
+        parse_work(name)
 
 
-def test_a_folder_or_a_commit_to_compare_with(tool, tmp_path):
-    with tool.checkout_of(str(tmp_path)) as folder:
+def test_a_folder_or_a_commit_to_compare_with(tmp_path):
+    with benchmark.checkout_of(str(tmp_path)) as folder:
         assert folder == tmp_path.resolve()
     with (
-        pytest.raises(SystemExit, match='no_such_commit: no folder, and no commit'),
-        tool.checkout_of('no_such_commit'),
+        pytest.raises(ValueError, match='no_such_commit: no folder, and no commit'),
+        benchmark.checkout_of('no_such_commit'),
     ):
         pass
 
 
 def test_the_command(tmp_path):
     """One round beside the same checkout, in three processes."""
-    command = [sys.executable, FOLDER / 'benchmark.py', 'forward-n-32x64', '--classes', '3', '--against', ROOT]
+    command = [*COMMAND, 'forward-n-32x64', '--classes', '3', '--against', ROOT]
     command += ['--rounds', '1', '--warm-up', '0', '--threads', '1', '--json', tmp_path / 'result.json']
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -80,7 +78,7 @@ def test_the_command(tmp_path):
 
 
 def test_a_work_that_fails_ends_the_command():
-    command = [sys.executable, FOLDER / 'benchmark.py', 'forward-n-16x16']  # too small for the network
+    command = [*COMMAND, 'forward-n-16x16']  # too small for the network
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert '32x32 is the smallest' in done.stderr and 'forward-n-16x16 with' in done.stderr

@@ -183,7 +183,7 @@ def network(variant: str, shape: tuple[int, int], options: argparse.Namespace) -
 
 @kind
 def loop(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
-    """What tools/test.py does: loading, the network, labels at each image's size, the metric."""
+    """What ``lrformer test`` does: loading, the network, labels at each image's size, the metric."""
     return test_runner(options).test_loop.run
 
 
@@ -201,7 +201,7 @@ def test_runner(options: argparse.Namespace):
 
     if not options.config:
         raise SystemExit('network, loop and unstreamed take --config CONFIG')
-    cfg = load_config(Path(options.config).resolve(), options.cfg_options, tempfile.mkdtemp())
+    cfg = load_config(options.config, options.cfg_options, tempfile.mkdtemp())
     cfg.log_level = 'ERROR'
     cfg.test_dataloader.dataset.indices = options.images
     runner = SegRunner.from_cfg(cfg)
@@ -272,7 +272,7 @@ def parse_work(name: str) -> tuple[str, str, tuple[int, int]]:
     """'train-t+-512x512' -> kind, variant, (height, width); 't' and '512x512' where left out."""
     found = re.fullmatch(r'([a-z]+)(?:-([a-z]+\+?))?(?:-(\d+)x(\d+))?', name)
     if not found or found[1] not in KINDS:
-        raise SystemExit(f'{name!r} is no KIND-VARIANT-HxW; kinds: {", ".join(KINDS)}')
+        raise ValueError(f'{name!r} is no KIND-VARIANT-HxW; kinds: {", ".join(KINDS)}')
     return found[1], found[2] or 't', (int(found[3] or 512), int(found[4] or 512))
 
 

@@ -1,0 +1,16 @@
+"""DeepLabV3+ with MobileNetV3 on CamVid (11 classes, 360x480), from scratch, 40k iterations: LRFormer-T's task.
+
+bash tools/dist_train.sh configs_local/baselines/deeplabv3plus-mobilenet-40k_camvid-360x480.py 1
+"""
+
+_base_ = [
+    '../_base_/models/deeplabv3plus_mobilenet.py',
+    '../_base_/datasets/camvid_360x480.py',
+    '../_base_/schedules/schedule_40k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
+    decode_head=dict(num_classes=_base_.num_classes),
+)

@@ -1,0 +1,17 @@
+"""SegFormer-B1 on ADE20K, 160k iterations, crops of 512x512, global batch 16.
+
+    bash tools/dist_train.sh configs_local/baselines/segformer-b1-160k_ade20k-512x512.py 8
+
+13.7 M parameters. Source: Xie et al., NeurIPS 2021 (arXiv 2105.15203).
+"""
+
+_base_ = './segformer-b0-160k_ade20k-512x512.py'
+
+model = dict(
+    backbone=dict(
+        embed_dims=64,
+        init_cfg=dict(
+            checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segformer/mit_b1_20220624-02e5a6a1.pth',
+        ),
+    )
+)

@@ -1,0 +1,26 @@
+"""``lrformer config``."""
+
+import argparse
+from pathlib import Path
+
+from .parser import Parser, add_cfg_options
+
+USAGE = 'CONFIG [options]'
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.epilog = 'What is printed is a config: lrformer config NAME > mine.py; lrformer train mine.py'
+    parser.add_argument('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
+    add_cfg_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    from mmseg.engine.launch import default_work_dir, load_config
+
+    cfg = load_config(args.config, args.cfg_options)
+    file = Path(cfg.filename).absolute()
+    if cfg.work_dir == default_work_dir(file):
+        del cfg._cfg_dict['work_dir']  # another's is another's
+    print(f'# {file} with all that it inherits. A file of your own that changes some of it begins with')
+    print(f'# _base_ = {str(file)!r}')
+    print(cfg.pretty_text, end='')

@@ -1,0 +1,38 @@
+"""``lrformer test``."""
+
+import argparse
+import os
+
+from .parser import Parser, add_run_options, process_count
+
+USAGE = 'MODEL [CHECKPOINT] [GPUS] [options]'
+
+
+def add_arguments(parser: Parser) -> None:
+    add = parser.add_argument
+    add('config', metavar='MODEL', help='config file, or a name (`lrformer models`)')
+    add('checkpoint', metavar='CHECKPOINT', nargs='?', help='file or URL [the published weights of a name]')
+    add('gpus', metavar='GPUS', nargs='?', type=process_count, help='how many of this node; on a CPU, processes [1]')
+    add('--out', metavar='DIR', help='save the predicted label maps here, as PNG')
+    add('--show', action='store_true', help='open a window with each prediction')
+    add('--show-dir', metavar='DIR', help='save pictures of annotations and predictions here')
+    add('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
+    add('--wait-time', type=float, default=2.0, metavar='SECONDS', help='how long each window stays open [2]')
+    add_run_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from mmseg.engine.launch import checkpoint_of, load_config, run_program, test
+
+    from .processes import start_processes
+
+    if args.gpus is None and (args.checkpoint or '').isdecimal() and not os.path.exists(args.checkpoint):
+        args.gpus, args.checkpoint = process_count(args.checkpoint), None  # NAME GPUS
+    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    checkpoint = checkpoint_of(args.config, args.checkpoint)
+    start_processes(args.command_line, args.gpus, args.launcher)
+
+    def work() -> None:
+        test(cfg, checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time, args.tta)
+
+    return run_program(work)
