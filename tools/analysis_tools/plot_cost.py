@@ -7,12 +7,18 @@ The times are benchmark.py's, of the network alone and of prediction to labels; 
 
 import argparse
 import os
+import sys
+from pathlib import Path
 
 import matplotlib
-from benchmark import ROOT, measure, summary
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 matplotlib.use('Agg')
+
 import matplotlib.pyplot as plt  # noqa: E402
+
+from mmseg.analysis.benchmark import measure, summary  # noqa: E402
 
 SIDES, CLASSES = (256, 512, 1024, 2048), (2, 19, 60, 150, 300)
 
