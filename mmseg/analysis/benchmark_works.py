@@ -58,7 +58,9 @@ def build(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> 
     if not torch.cuda.is_available():
         model = revert_sync_batchnorm(model)
     if options.compile:
-        model.compile_blocks()
+        from mmseg.models.utils import compile_parts
+
+        compile_parts(model)
     return model.to(device()), cfg
 
 
@@ -280,6 +282,12 @@ def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # the log goes elsewhere
     run = KINDS[what](variant, shape, options)
     memory = PeakMemory()
+    if options.profile:
+        run()
+        with torch.profiler.profile() as profile:
+            run()
+        by = 'self_cuda_time_total' if torch.cuda.is_available() else 'self_cpu_time_total'
+        print(profile.key_averages().table(sort_by=by, row_limit=10), file=sys.stderr)
     print('ready', file=answers, flush=True)
     for _ in sys.stdin:
         print(json.dumps(turn(run, memory)), file=answers, flush=True)

@@ -5,18 +5,14 @@ on each; PORT if 29500 is taken there, or for a certain one on a single node; MA
 all started again after one has died; training then goes on from its last checkpoint.
 """
 
-import ctypes
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from mmseg.utils.parallel import available_cpus
-
-_M_MMAP_MAX, _M_TRIM_THRESHOLD, _LARGEST = -4, -1, 2**31 - 1  # of glibc's mallopt
 
 
 def start_processes(words: Sequence[str], processes: int | None, launcher: str) -> None:
@@ -64,12 +60,3 @@ def torchrun(words: Sequence[str], processes: int, environment: dict[str, str]) 
     launcher = [sys.executable, '-m', 'torch.distributed.run', *meet, '--nproc-per-node', str(processes)]
     program = str(Path(__file__).with_name('__main__.py'))
     return [*launcher, '--max-restarts', restarts or '0', program, *words, '--launcher', 'pytorch']
-
-
-def keep_freed_memory() -> None:
-    """Without a GPU, let glibc keep freed activations instead of mapping them anew each step: about 10 % less time."""
-    if not torch.cuda.is_available() and 'MALLOC_MMAP_MAX_' not in os.environ:
-        with suppress(AttributeError, OSError, TypeError):  # another C library
-            library = ctypes.CDLL(None)
-            library.mallopt(_M_MMAP_MAX, 0)
-            library.mallopt(_M_TRIM_THRESHOLD, _LARGEST)

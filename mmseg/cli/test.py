@@ -24,14 +24,13 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     from mmseg.engine.launch import checkpoint_of, load_config, run_program, test
 
-    from .processes import keep_freed_memory, start_processes
+    from .processes import start_processes
 
     if args.gpus is None and (args.checkpoint or '').isdecimal() and not os.path.exists(args.checkpoint):
         args.gpus, args.checkpoint = process_count(args.checkpoint), None  # NAME GPUS
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     checkpoint = checkpoint_of(args.config, args.checkpoint)
     start_processes(args.command_line, args.gpus, args.launcher)
-    keep_freed_memory()
 
     def work() -> None:
         test(cfg, checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time, args.tta)

@@ -20,11 +20,10 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     from mmseg.engine.launch import load_config, run_program, train
 
-    from .processes import keep_freed_memory, start_processes
+    from .processes import start_processes
 
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     start_processes(args.command_line, args.gpus, args.launcher)
-    keep_freed_memory()
 
     def work() -> None:
         train(cfg, args.launcher, args.resume, args.amp, args.batch_per_gpu, args.deterministic)

@@ -30,11 +30,27 @@ def amp_dtype(name: str | None = None) -> torch.dtype:
             level=logging.WARNING,
         )
     chosen = name or ('bfloat16' if native_bf16 else 'float16')
-    print_log(
-        f'mixed precision: {chosen} on {"CUDA" if has_cuda else "the CPU, where most are faster without"}',
-        logger='current',
-    )
+    on_cpu = f'the CPU, which {"has" if _cpu_has_bfloat16() else "only emulates"} it'
+    print_log(f'mixed precision: {chosen} on {"CUDA" if has_cuda else on_cpu}', logger='current')
     return DTYPES[chosen]
+
+
+def best_dtype() -> torch.dtype | None:
+    """The precision in which this machine predicts fastest; None for float32, on CPUs that only emulate the others."""
+    if not torch.cuda.is_available() and not _cpu_has_bfloat16():
+        print_log('mixed precision: none, since this CPU only emulates bfloat16', logger='current')
+        return None
+    return amp_dtype()
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether Linux names such instructions: x86's AVX-512 and AMX, or Arm's."""
+    try:
+        with open('/proc/cpuinfo') as file:
+            flags = next((line.split(':')[1].split() for line in file if line.startswith(('flags', 'Features'))), ())
+    except OSError:
+        return False
+    return not {'avx512_bf16', 'amx_bf16', 'bf16'}.isdisjoint(flags)
 
 
 def autocast(dtype: torch.dtype | None) -> torch.autocast:

@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from mmseg import zoo
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
+from mmseg.utils import keep_freed_memory
 from mmseg.utils.mistakes import report
 
 from .config_text import require_plain_config
@@ -204,6 +205,7 @@ def run_program(main: Callable[[], int | None]) -> int:
     They end together when all is well, and when SIGTERM asked them to. One that fails says why and ends at once.
     One that merely loses its connection to it says so in a line, and lets the launcher end it.
     """
+    keep_freed_memory()
     try:
         code = main() or 0
     except Preempted as stop:

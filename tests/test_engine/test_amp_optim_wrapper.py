@@ -43,6 +43,7 @@ def test_an_unknown_dtype_is_refused():
         amp_dtype('fp16')
 
 
+@pytest.mark.cuda
 @with_cuda
 def test_float16_scales_losses_and_keeps_its_scale():
     wrapper, _, output, losses = train('cuda', dtype='float16', loss_scale=256.0)

@@ -1,4 +1,5 @@
 import pytest
+import torch
 from mmengine.optim import build_optim_wrapper
 from timm.layers import LayerNorm2d, LayerScale, LayerScale2d
 from torch import nn
@@ -106,3 +107,23 @@ def test_a_rate_of_zero_is_not_yet_frozen(monkeypatch):
     assert 'lr_mult is 0 for backbone: running statistics still move' in lines[0]
     assert "model.freeze=['backbone']" in lines[0]
     assert lines[1].startswith('parameter groups (74 of 76 parameters train; frozen: decode_head.fc.bias):')
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'fused'),
+    [
+        (dict(type='AdamW', lr=1.0), True),
+        (dict(type='SGD', lr=1.0, momentum=0.9), True),
+        (dict(type='AdamW', lr=1.0, foreach=True), None),  # a choice of the config's own
+        (dict(type='AdamW', lr=1.0, fused=False), False),
+        (dict(type='RMSprop', lr=1.0), None),  # PyTorch has no such kernel
+    ],
+)
+def test_one_kernel_updates_all_parameters(optimizer, fused):
+    model = torch.nn.Linear(3, 2)
+    built = SegOptimWrapperConstructor(dict(optimizer=optimizer))(model).optimizer
+    assert built.defaults.get('fused') is fused
+    model(torch.ones(1, 3)).sum().backward()
+    before = model.weight.clone()
+    built.step()
+    assert not torch.equal(model.weight, before)

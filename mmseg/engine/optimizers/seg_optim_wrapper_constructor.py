@@ -1,5 +1,6 @@
 """Which parameters learn at which rate and decay: by the kind of layer and by where it stands in the model."""
 
+import inspect
 import logging
 
 from mmengine.logging import print_log
@@ -64,7 +65,7 @@ class SegOptimWrapperConstructor:
         self._check_paths(model)
         groups = self._groups(model)
         self._log(model, groups)
-        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
+        optimizer = OPTIMIZERS.build({**_in_one_kernel(self.optimizer_cfg, groups), 'params': groups})
         return OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})
 
     def _groups(self, model: nn.Module) -> list[dict]:
@@ -109,6 +110,18 @@ class SegOptimWrapperConstructor:
             for g in groups
         ]
         print_log('\n'.join([f'parameter groups ({describe_trainable(model)}):', *lines]), logger='current')
+
+
+def _in_one_kernel(optimizer_cfg: dict, groups: list[dict]) -> dict:
+    """The optimizer's config with ``fused=True`` where PyTorch has such a kernel and the config does not choose."""
+    kind = OPTIMIZERS.get(optimizer_cfg['type']) if isinstance(optimizer_cfg['type'], str) else optimizer_cfg['type']
+    chosen = {'fused', 'foreach', 'capturable', 'differentiable'} & set(optimizer_cfg)
+    if chosen or 'fused' not in inspect.signature(kind).parameters:
+        return optimizer_cfg
+    parameters = [parameter for group in groups for parameter in group['params']]
+    if not all(p.device.type in ('cpu', 'cuda') and p.is_floating_point() for p in parameters):
+        return optimizer_cfg
+    return {**optimizer_cfg, 'fused': True}
 
 
 def _lies_under(name: str, path: str) -> bool:

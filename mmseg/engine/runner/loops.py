@@ -15,7 +15,7 @@ from mmengine.runner.utils import calc_dynamic_intervals
 
 from mmseg.registry import LOOPS
 
-from ..amp import amp_dtype, autocast
+from ..amp import amp_dtype, autocast, best_dtype
 from ..samplers.sample_seed import PROCESS, seed_generators
 from .preemption import Preempted, all_leave, asked_to_leave
 from .skipped_steps import SkippedSteps
@@ -343,7 +343,7 @@ class _Evaluation:
         if not len(self.dataloader.dataset):
             raise ValueError(f'the dataset of {type(self).__name__} is empty: there is nothing to measure')
         amp = amp or ('float16' if fp16 else None)
-        self.dtype = amp_dtype(None if amp == 'auto' else amp) if amp else None
+        self.dtype = best_dtype() if amp == 'auto' else amp_dtype(amp) if amp else None
 
     def _run_iter(self, mode: str, idx: int, data_batch) -> None:
         runner = self.runner

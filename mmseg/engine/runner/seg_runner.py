@@ -29,6 +29,7 @@ from mmseg.checkpoints import (
     message_hub_state,
     save_checkpoint_file,
 )
+from mmseg.models.utils import compile_parts
 from mmseg.registry import RUNNERS
 from mmseg.version import __version__
 from mmseg.zoo import checkpoint_file
@@ -68,6 +69,8 @@ class SegRunner(Runner):
     Built by :meth:`from_cfg` from a whole config, or with the arguments of mmengine's ``Runner``.
     """
 
+    _compiled = False  # whether the model's repeated parts are
+
     @classmethod
     def from_cfg(cls, cfg: dict) -> 'SegRunner':
         """Build from a config, whose ``default_scope`` is 'mmseg' unless it says otherwise."""
@@ -105,6 +108,22 @@ class SegRunner(Runner):
         plan = plan_batch(dataloader, self.world_size, self.cfg.get('batch_per_gpu'))
         dataloader = {key: value for key, value in dataloader.items() if key != 'global_batch_size'}
         return {**dataloader, 'batch_size': plan.per_step}, plan
+
+    def _maybe_compile(self, target: str) -> None:
+        """``compile=True``, or a dict of torch.compile's options; of the model's repeated parts, not of ``target``."""
+        options = self.cfg.get('compile')
+        if options in (None, False) or self._compiled:
+            return
+        if not (options is True or isinstance(options, dict)):
+            raise TypeError(f"compile={options!r} is not True, False or a dict of torch.compile's options")
+        count = compile_parts(self.model, **({} if options is True else options))
+        if not count:
+            raise ValueError('compile=True: the model has no part that can be compiled; leave the key out')
+        self._compiled = True
+        self.logger.info(
+            f'compiling {count} parts of the model when they are first called, which takes a while. Compiled code '
+            'rounds differently: resume a run with the same value of compile, for the same bits'
+        )
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
         """Move the model to its device, and let processes share gradients where there are several."""

@@ -133,6 +133,8 @@ class LRSA(nn.Module):
 class MLP(nn.Module):
     """Pointwise MLP with a residual depthwise convolution inside, B x C x H x W -> B x C x H x W."""
 
+    compilable = True
+
     def __init__(self, dim: int, ratio: int) -> None:
         super().__init__()
         self.fc1 = PointwiseConv(dim, ratio * dim)

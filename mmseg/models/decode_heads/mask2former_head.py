@@ -139,10 +139,10 @@ class Mask2FormerHead(PretrainedModule):
             x.flatten(2).transpose(1, 2) + level for x, level in zip(maps, self.level_embed.weight, strict=True)
         ]
         shapes = [x.shape[-2:] for x in maps]
-        pos = [sine_positional_encoding(*shape, maps[0].shape[1], maps[0].device) for shape in shapes]
+        query_pos = self.query_embed.weight
+        pos = [sine_positional_encoding(*s, maps[0].shape[1], maps[0].device).to(query_pos.dtype) for s in shapes]
         with torch.no_grad():  # a resize of masks is the resize of their features
             features = [resize(mask_features, size=shape) for shape in shapes]
-        query_pos = self.query_embed.weight
         x = self.query_feat.weight.expand(len(mask_features), -1, -1)
 
         prediction = self.predict_segments(x)

@@ -60,6 +60,8 @@ class FFN(nn.Sequential):
         hidden_dim: channels between the layers.
     """
 
+    compilable = True
+
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__(nn.Linear(dim, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, dim))
         for linear in (self[0], self[2]):

@@ -174,8 +174,8 @@ class MSDeformAttention(nn.Module):
         """
         M, L, K = self.shape
         values = self.value_proj(value).unflatten(-1, (M, -1))
-        offsets = self.sampling_offsets(query).float().unflatten(-1, (M, L, K, 2))  # in cells
+        offsets = self.sampling_offsets(query).float().unflatten(-1, (M, L * K * 2))  # in cells
         weights = self.attention_weights(query).float().unflatten(-1, (M, L * K)).softmax(-1).unflatten(-1, (L, K))
-        sizes = torch.tensor([(width, height) for height, width in shapes], device=query.device)
-        points = reference.view(-1, 1, 1, 1, 2) + offsets / sizes[:, None]
+        sizes = torch.tensor([(width, height) * K for height, width in shapes], device=query.device).flatten()  # LK2
+        points = (reference.repeat(1, L * K)[:, None] + offsets / sizes).unflatten(-1, (L, K, 2))
         return self.output_proj(ms_deform_attn(values, shapes, points, weights).flatten(2))

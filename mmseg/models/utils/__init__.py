@@ -1,3 +1,4 @@
+from .compiling import compile_parts
 from .embed import AdaptivePadding, PatchEmbed, PatchMerging
 from .freezing import describe_trainable, freeze_parts, stages_to_freeze
 from .pretrained import PretrainedModule
@@ -12,6 +13,7 @@ __all__ = [
     'PretrainedModule',
     'ResLayer',
     'Upsample',
+    'compile_parts',
     'describe_trainable',
     'freeze_parts',
     'nchw2nlc2nchw',
