@@ -109,6 +109,7 @@ class Segmentor:
 
     def samples(self, images: Iterable[Image], batch_size: int = 1) -> Iterator[SegDataSample]:
         """Segment images, ``batch_size`` at a time, each loaded when its turn comes."""
+        check_batch_size(batch_size)
         images = iter(images)
         while batch := [self.prepare(image) for image in islice(images, batch_size)]:
             yield from self.predict(batch)
@@ -125,6 +126,11 @@ class Segmentor:
             labels = labels.masked_fill(labels == unwanted, self.classes.nothing)
         scores = probabilities.half().cpu().numpy() if self.scores else None
         return labels.cpu().numpy().astype(self.classes.dtype), scores
+
+
+def check_batch_size(batch_size: int) -> None:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f'batch_size={batch_size!r}: it must be a whole number, 1 or more')
 
 
 def _probabilities(model: nn.Module, scores: Tensor) -> Tensor:
@@ -161,8 +167,10 @@ def _classes(model: nn.Module, meta: dict | None, unsure: bool) -> Classes:
     count = getattr(model, 'num_classes', None) or len(meta.get('classes') or ())
     names = meta.get('classes')
     names = tuple(f'class {i}' for i in range(count)) if names is None else tuple(names)
+    names += tuple(f'class {i}' for i in range(len(names), count))
     palette = meta.get('palette')
-    palette = spread_palette(len(names)) if palette is None or not len(palette) else np.array(palette, dtype=np.uint8)
+    palette = np.zeros((0, 3), np.uint8) if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
+    palette = np.concatenate([palette, spread_palette(len(names))[len(palette) :]])
     if unsure:
         names, palette = (*names, UNSURE), np.concatenate([palette, np.array([GREY], np.uint8)])
     return Classes(names, palette, 255 if len(names) <= 255 else 65535)
