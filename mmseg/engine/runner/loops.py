@@ -18,6 +18,7 @@ from mmseg.registry import LOOPS
 from ..amp import amp_dtype, autocast
 from ..samplers.sample_seed import PROCESS, seed_generators
 from .preemption import Preempted, all_leave, asked_to_leave
+from .schedules import refuse_to_learn_nothing
 from .skipped_steps import SkippedSteps
 
 
@@ -90,6 +91,7 @@ class _TrainLoop(BaseLoop):
         runner = self.runner
         plan = runner.batch_plan
         runner.logger.info(str(plan))
+        refuse_to_learn_nothing(runner)
         self._accumulate(plan.accumulation)
         runner.call_hook('before_train')
         self.sampler.seek(self._iter * plan.global_batch)
