@@ -142,6 +142,11 @@ class SegRunner(Runner):
             dataloader['dataset'] = own_dataset(dataloader['dataset'], 'dataset')
             if isinstance(dataloader['dataset'], dict):
                 dataloader['dataset'] = hand_down_data_root(dataloader['dataset'], self.cfg.get('data_root'))
+            if not {'sampler', 'batch_sampler'} & set(dataloader):
+                raise ValueError(
+                    "a dataloader states no sampler: write sampler=dict(type='InfiniteSampler', shuffle=True) in "
+                    "train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False) in others"
+                )
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
             if can_seek(dataloader.get('sampler')):
