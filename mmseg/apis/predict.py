@@ -66,7 +66,8 @@ class Prediction:
         inputs: see :class:`mmseg.inference.sources.Source`.
         out_dir: the folder; results keep the names and sub-folders of their images.
         checkpoint: weights, for a model that is not built yet.
-        save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'csv', 'coco', 'coco-polygons'.
+        save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'geotiff', 'csv', 'coco',
+            'coco-polygons'.
         batch_size: images of one input size, or tiles of an image, that go through the network together.
         classes: names of the only classes that are wanted.
         threshold: probability below which a pixel is 'unsure'.
