@@ -9,7 +9,7 @@ USAGE = 'CONFIG [options]'
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.epilog = 'What is printed is a config: lrformer config NAME > mine.py; lrformer train mine.py'
+    parser.epilog = 'It is a config itself: lrformer config NAME > mine.py; lrformer train mine.py'
     parser.add_argument('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
     add_cfg_options(parser)
 

@@ -36,6 +36,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Help,
             add_help=False,
         )
+        self._positionals.title = self._optionals.title = None  # two blocks need no headings
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The options; ends the program with 2 where there is no such thing."""

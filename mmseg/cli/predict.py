@@ -12,7 +12,7 @@ USAGE = 'MODEL INPUT ... --out DIR [options]'
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    parser.epilog = 'INPUT: images, folders, patterns, .txt lists, - (stdin), videos, cameras, streams'
+    parser.epilog = 'INPUT: images, folders, patterns, list.txt, - (stdin), videos, 0 (camera), URLs'
     add('model', metavar='MODEL', help='config file, or a name (`lrformer models`)')
     add('inputs', metavar='INPUT', nargs='+', help='what to segment, see below')
     add('--out', metavar='DIR', required=True, help='folder for the results')

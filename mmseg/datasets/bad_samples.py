@@ -36,7 +36,7 @@ class BadSamples:
         if count > self.limit or count == total:
             raise RuntimeError(
                 f'{count} of {total} samples are unreadable, and max_bad_samples={self.limit} allows no more. '
-                f'The last one: {error} tools/misc/check_dataset.py lists all of them.'
+                f'The last one: {error} `lrformer check` lists all of them.'
             ) from error
         if not known:
             print_log(

@@ -122,7 +122,7 @@ def test_saving_begins_when_asked_to(tmp_path):
 @pytest.mark.parametrize(
     ('hook', 'arguments', 'message'),
     [
-        (CheckpointHook, dict(published_keys=['meta', 'state_dict']), 'publish_model.py'),
+        (CheckpointHook, dict(published_keys=['meta', 'state_dict']), 'lrformer publish'),
         (CheckpointHook, dict(file_client_args=dict(backend='petrel')), 'local folders only.* out_dir'),
         (CheckpointHook, dict(backend_args=dict(backend='local')), 'local folders only.* out_dir'),
         (CheckpointHook, dict(save_begin=-1), 'save_begin must be at least 0'),

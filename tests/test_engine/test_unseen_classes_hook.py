@@ -45,7 +45,7 @@ def test_classes_that_training_never_meets_are_named_once_after_an_epoch(warning
         hook.before_val_epoch(run)
     (message,) = warnings()
     assert "1 of 3 classes, of which no pixel was found in 4 training images: 'crack'" in message
-    assert message.endswith('python tools/misc/check_dataset.py configs/cracks.py')
+    assert message.endswith('lrformer check configs/cracks.py')
 
 
 def test_nothing_is_said_where_all_is_well(warnings):

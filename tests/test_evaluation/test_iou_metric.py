@@ -209,7 +209,7 @@ def test_classes_without_a_pixel_are_named_once(caplog):
         assert [r.levelname for r in caplog.records].count('WARNING') == warnings
         if warnings:
             assert "1 of 2 classes have no annotated pixel in any of these images: 'crack'" in caplog.text
-            assert 'python tools/misc/check_dataset.py CONFIG' in caplog.text
+            assert 'lrformer check CONFIG' in caplog.text
 
 
 def test_rounds_are_independent_and_keys_are_chosen():

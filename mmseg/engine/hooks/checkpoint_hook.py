@@ -66,7 +66,7 @@ class CheckpointHook(Hook):
         if published_keys is not None:
             raise ValueError(
                 'CheckpointHook: leave out published_keys; weights for others to use come from '
-                'python tools/misc/publish_model.py CHECKPOINT FILE'
+                'lrformer publish CHECKPOINT FILE'
             )
         if file_client_args is not None or backend_args is not None:
             raise ValueError(

@@ -59,7 +59,7 @@ class UnseenClassesHook(Hook):
         print_log(
             f'the model cannot learn {len(unseen)} of {len(names)} classes, of which no pixel was found in '
             f'{images} training images: {", ".join(map(repr, unseen[:LISTED]))}{more}. What the files hold, and the '
-            f'config lines that mend it: python tools/misc/check_dataset.py {runner.cfg.filename or "CONFIG"}',
+            f'config lines that mend it: lrformer check {runner.cfg.filename or "CONFIG"}',
             logger='current',
             level=logging.WARNING,
         )

@@ -250,7 +250,7 @@ class IoUMetric(BaseMetric):
             f'{len(absent)} of {len(self.classes)} classes have no annotated pixel in any of these images: {listed}. '
             'They may well be absent, or their labels are read as something else (masks of 0 and 255, labels off by '
             'one, names in another order). What the files hold, and the config lines that mend it: '
-            'python tools/misc/check_dataset.py CONFIG',
+            'lrformer check CONFIG',
             logger='current',
             level=logging.WARNING,
         )
