@@ -57,6 +57,26 @@ def test_weights_come_from_the_checkpoint(model, tmp_path):
         assert torch.equal(again.state_dict()[name], value), name
 
 
+def test_averaged_weights_are_taken_unless_told_otherwise(model, tmp_path):
+    averaged = model.state_dict()
+    last = {name: value + 1 for name, value in averaged.items()}
+    swapped = {'steps': torch.tensor(3), **{f'module.{name}': value for name, value in last.items()}}
+    torch.save(dict(state_dict=averaged, ema_state_dict=swapped), tmp_path / 'iter_3.pth')  # as EMAHook saves them
+    torch.save(dict(state_dict=averaged), tmp_path / 'plain.pth')
+    for file, options, expected in (
+        ('iter_3.pth', {}, averaged),
+        ('iter_3.pth', dict(weights='last'), last),
+        ('plain.pth', dict(weights='last'), averaged),
+    ):
+        loaded = init_model(model.cfg, tmp_path / file, 'cpu', **options).state_dict()
+        assert all(torch.equal(loaded[name], value) for name, value in expected.items()), (file, options)
+    with pytest.raises(ValueError, match="weights='best' is neither"):
+        init_model(model.cfg, tmp_path / 'plain.pth', 'cpu', weights='best')
+    torch.save(dict(state_dict=averaged, ema_state_dict=averaged), tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match="not of mmengine's EMAHook"):
+        init_model(model.cfg, tmp_path / 'other.pth', 'cpu', weights='last')
+
+
 def test_the_picture_is_drawn_and_saved(model, tmp_path):
     picture = image(64, 80)
     result = inference_model(model, picture)

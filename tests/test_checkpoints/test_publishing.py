@@ -63,6 +63,16 @@ def test_averaged_weights_are_published_unless_told_otherwise(run, tmp_path, suf
     assert load_checkpoint_file(files['last'])['meta']['weights'] == 'last'
 
 
+def test_weights_that_were_left_out_cannot_be_published_again(run, tmp_path):
+    averaged = publish(run[0] / 'iter_6.pth', tmp_path / 'toy.pth')
+    with pytest.raises(ValueError, match='published with the averaged weights only'):
+        publish(publish(averaged, tmp_path / 'again.pth'), tmp_path / 'last.pth', weights='last')
+    last = publish(run[0] / 'iter_6.pth', tmp_path / 'last.pth', weights='last')
+    assert same(load_checkpoint_file(publish(last, tmp_path / 'b.pth'))['state_dict'], run[1].model.state_dict())
+    with pytest.raises(ValueError, match="weights='best' is neither"):
+        publish(last, tmp_path / 'c.pth', weights='best')
+
+
 def test_the_same_input_gives_the_same_name_and_a_published_file_can_be_input(run, tmp_path):
     first = publish(run[0] / 'iter_6.pth', tmp_path / 'toy.pth')
     assert publish(run[0] / 'iter_6.pth', tmp_path / 'toy.pth') == first
