@@ -5,23 +5,13 @@
 82.0 M parameters. Source: Xie et al., NeurIPS 2021 (arXiv 2105.15203).
 """
 
-_base_ = [
-    '../_base_/models/segformer.py',
-    '../_base_/datasets/ade20k.py',
-    '../_base_/schedules/schedule_160k.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = './segformer-b1-160k_ade20k-512x512.py'
 
 model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
-        embed_dims=64,
         num_layers=[3, 6, 40, 3],
         init_cfg=dict(
-            type='Pretrained',
             checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segformer/mit_b5_20220624-658746d9.pth',
         ),
-    ),
-    decode_head=dict(num_classes=_base_.num_classes),
+    )
 )
-optim_wrapper = dict(clip_grad=None)

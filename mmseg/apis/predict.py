@@ -19,7 +19,7 @@ from torch import nn
 from mmseg.checkpoints.checksum import digest_of_tensors
 from mmseg.engine.amp import amp_dtype
 from mmseg.engine.runner.distributed import init_process_group, restarted_jobs
-from mmseg.inference import Segmentor
+from mmseg.inference import Segmentor, TiledSegmentor
 from mmseg.inference.flow import Flow, share
 from mmseg.inference.folder import ResultFolder
 from mmseg.inference.quality import compile_parts, fuse_batch_norms, half_precision
@@ -67,7 +67,7 @@ class Prediction:
         out_dir: the folder; results keep the names and sub-folders of their images.
         checkpoint: weights, for a model that is not built yet.
         save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'csv', 'coco', 'coco-polygons'.
-        batch_size: images of one input size that go through the network together.
+        batch_size: images of one input size, or tiles of an image, that go through the network together.
         classes: names of the only classes that are wanted.
         threshold: probability below which a pixel is 'unsure'.
         opacity: of the colours in overlays.
@@ -77,6 +77,8 @@ class Prediction:
         half: weights of half precision, of the type that ``amp='auto'`` takes.
         fuse: fold batch norms into the convolutions before them.
         compile: compile backbone and head with ``torch.compile``.
+        tta: see each image at six sizes, flipped and unflipped.
+        tile, overlap: how large images are cut, see :class:`mmseg.inference.TiledSegmentor`.
         workers: threads that load, and as many that write.
         cfg_options: values to put into the config, by dotted key, or as KEY=VALUE texts.
         launcher: what started the processes that share the work: 'none', 'pytorch' or 'slurm'.
@@ -104,6 +106,9 @@ class Prediction:
         half: bool = False,
         fuse: bool = False,
         compile: bool = False,
+        tta: bool = False,
+        tile: int | str = 'auto',
+        overlap: int | None = None,
         workers: int | None = None,
         cfg_options: dict | Sequence[str] | None = None,
         launcher: str = 'none',
@@ -114,6 +119,7 @@ class Prediction:
             )
         settings = dict(save=sorted(save), opacity=opacity, classes=classes and list(classes), threshold=threshold)
         settings |= dict(amp=amp, half=half, fuse=fuse, batch_size=batch_size)
+        settings |= dict(tta=tta, tile=tile, overlap=overlap)
         folder = ResultFolder(str(out_dir), save, settings, opacity)
         self.source = Source(inputs, skip=folder.skip)
         if launcher != 'none' and not dist.is_initialized():
@@ -134,9 +140,9 @@ class Prediction:
             half_precision(model)
         if compile:
             compile_parts(model)
-        self.segmentor = Segmentor(
-            model, folder.needs_scores, classes, threshold, amp_dtype(None if amp == 'auto' else amp) if amp else None
-        )
+        dtype = amp_dtype(None if amp == 'auto' else amp) if amp else None
+        whole = Segmentor(model, folder.needs_scores, classes, threshold, dtype, tta=tta)
+        self.segmentor = TiledSegmentor(whole, tile, overlap, batch_size)
         folder.rank, self.folder = self.rank, folder
         self.batch_size = batch_size
         self.workers = workers or min(4, available_cpus())

@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
         '--save',
         metavar='KIND',
         nargs='+',
-        help='any of overlay labels csv (these by default) scores geojson labelme coco coco-polygons',
+        help='overlay labels csv [these] scores geojson labelme geotiff coco coco-polygons',
     )
     add('--batch', metavar='N', type=int, default=1, help='images of one size that share a batch [1]')
     add('--classes', metavar='A,B', type=_names, help='the only classes that are wanted')
@@ -34,6 +34,9 @@ def add_arguments(parser: Parser) -> None:
     add('--half', action='store_true', help='weights of half precision')
     add('--fuse', action='store_true', help='fold batch norms into convolutions')
     add('--compile', action='store_true', help='torch.compile')
+    add('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
+    add('--tile', metavar='N', type=tile_option, default='auto', help='cut images in squares of N [those > 4 GiB]')
+    add('--overlap', metavar='N', type=int, help='pixels that two tiles share [a quarter]')
     add('--workers', metavar='N', type=int, help='threads that load, and that write [up to 4]')
     add_cfg_options(parser)
     add_launcher(parser)
@@ -67,6 +70,9 @@ def _predict(args: argparse.Namespace) -> int:
         half=args.half,
         fuse=args.fuse,
         compile=args.compile,
+        tta=args.tta,
+        tile=args.tile,
+        overlap=args.overlap,
         workers=args.workers,
         cfg_options=args.cfg_options,
         launcher=args.launcher,
@@ -84,6 +90,10 @@ def _predict(args: argparse.Namespace) -> int:
         rate = summary.done / max(summary.seconds, 1e-9)
         print(f'{summary.done} images in {summary.seconds:.1f} s ({rate:.1f} a second){before}{failed}: {args.out}')
     return int(summary.failed > 0)
+
+
+def tile_option(text: str) -> int | str:
+    return text if text == 'auto' else int(text)
 
 
 def _names(text: str) -> list[str]:

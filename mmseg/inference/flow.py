@@ -108,7 +108,7 @@ class Flow:
             for entry in self.entries:
                 for job in self._video(entry) if entry.is_video else [self._image(entry)]:
                     if job.frames is None and job.shape is None and job.error is None:
-                        job.prepared = loading.submit(self.segmentor.prepare, job.image, True)
+                        job.prepared = loading.submit(self.segmentor.prepare, job.image, self.folder.draws)
                     if not self._put(job):
                         return
                 if self._stop.is_set():
@@ -201,7 +201,9 @@ class Flow:
             yield from self._segment([job])
 
     def _prepared(self, job: Job) -> Prepared:
-        return job.prepared.result() if job.prepared is not None else self.segmentor.prepare(job.image, True)
+        return (
+            job.prepared.result() if job.prepared is not None else self.segmentor.prepare(job.image, self.folder.draws)
+        )
 
     # ---- writing
 
@@ -212,14 +214,14 @@ class Flow:
             return dict(name=job.name, stamp=stamp, error=f'{describe_source(job.entry.source)}: {reason}')
         if outcome is None:
             return {}  # the end of a video
-        if job.entry.is_video and self.folder.draws_videos:
+        if job.entry.is_video and self.folder.draws:
             job.image = outcome.drawn(self.folder.opacity)
         return self.folder.write(outcome, job.shape, stamp, skip_overlay=job.entry.is_video)
 
     def _write_video(self, job: Job, outcome: Result | Exception | None, written: Future) -> dict:
         """Frames are drawn by several threads, but come into the video in order."""
         record = written.result()
-        if isinstance(outcome, Result) and self.folder.draws_videos:
+        if isinstance(outcome, Result) and self.folder.draws:
             self.folder.write_frame(job.image, job.entry)
         return record if outcome is not None else self.folder.finish_video(job.entry, job.frames)
 

@@ -69,7 +69,7 @@ class ResultFolder:
         return any(sink.needs_scores for sink in self.sinks)
 
     @property
-    def draws_videos(self) -> bool:
+    def draws(self) -> bool:
         return Overlay.folder in self.kinds
 
     # ---- before and after
@@ -121,7 +121,7 @@ class ResultFolder:
             return False
         files = self._files(entry.name)
         if entry.is_video:
-            files = [self._video_file(entry)] if self.draws_videos else []
+            files = [self._video_file(entry)] if self.draws else []
         return all(map(os.path.exists, files))
 
     def close(self) -> None:

@@ -9,12 +9,14 @@ from mmcv.transforms import TestTimeAug
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
+from mmseg.engine.tta import innermost_datasets, tta_pipeline
 from mmseg.registry import DATASETS, TRANSFORMS
 from mmseg.utils.image_file import UnreadableFileError, read_image
 
 from .images import Image, describe, file_or_array
 from .scope import default_scope
 
+AT_OWN_SIZE = dict(type='AlignResize', scale_factor=1.0)
 FILE_LOADERS = (LoadImageFromFile, mmcv.transforms.LoadImageFromFile)
 ANNOTATION_LOADERS = (LoadAnnotations, mmcv.transforms.LoadAnnotations)
 
@@ -30,14 +32,21 @@ class ImagePipeline:
 
     Args:
         cfg: a whole config, with ``test_dataloader`` (or mmsegmentation's ``test_pipeline``).
+        own_size: leave out the resize, but for sides that become multiples of 32.
+        tta: give several views of each image, as the config's ``tta_pipeline`` or :mod:`mmseg.engine.tta` says.
 
     Raises:
         ValueError: the config has no test pipeline, or several that differ.
     """
 
-    def __init__(self, cfg: dict) -> None:
+    def __init__(self, cfg: dict, own_size: bool = False, tta: bool = False) -> None:
         with default_scope(cfg):
             dataset, steps = _test_set(cfg)
+            stated = cfg.get('tta_pipeline')
+            if own_size:
+                steps = _rewrite(steps, lambda kind, step: AT_OWN_SIZE if _resizes(step) else step)
+            if tta:
+                steps = _without_annotations(stated) if stated and not own_size else tta_pipeline(steps)
             loaders: list[Step] = []
             _rewrite(steps, lambda kind, step: _note(loaders, step) if issubclass(kind, FILE_LOADERS) else step)
             if not loaders and not issubclass(dataset, BaseSegDataset):
@@ -91,7 +100,7 @@ class ImagePipeline:
 
 def _test_set(cfg: dict) -> tuple[type, list[Step]]:
     """The class of the test set, inside all wrappers, and its pipeline without annotations."""
-    sets = list(_innermost(cfg['test_dataloader']['dataset'])) if cfg.get('test_dataloader') else []
+    sets = list(innermost_datasets(cfg['test_dataloader']['dataset'])) if cfg.get('test_dataloader') else []
     pipelines = [_without_annotations(dataset['pipeline']) for dataset in sets if dataset.get('pipeline')]
     if not pipelines and cfg.get('test_pipeline'):
         return BaseSegDataset, _without_annotations(cfg['test_pipeline'])
@@ -102,14 +111,8 @@ def _test_set(cfg: dict) -> tuple[type, list[Step]]:
     return _class_of(sets[0], DATASETS), pipelines[0]
 
 
-def _innermost(dataset: dict):
-    for key in ('dataset', 'datasets'):
-        if dataset.get(key):
-            inner = dataset[key]
-            for part in [inner] if isinstance(inner, dict) else inner:
-                yield from _innermost(part)
-            return
-    yield dataset
+def _resizes(step: Step) -> bool:
+    return isinstance(step, dict) and bool({'scale', 'scale_factor'} & set(step))
 
 
 def _class_of(part: Step, registry) -> type:

@@ -12,6 +12,8 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from mmseg.engine.amp import autocast
+from mmseg.models import SegTTAModel
+from mmseg.models.segmentors.scores import ImageScores, MeanScores
 from mmseg.structures import SegDataSample
 from mmseg.visualization.local_visualizer import spread_palette
 
@@ -53,6 +55,7 @@ class Segmentor:
         threshold: pixels whose class has a lower probability get the label 'unsure', one after the last class.
         amp: compute in this half precision (:func:`mmseg.engine.amp.amp_dtype`).
         meta: ``classes`` and ``palette`` in place of the model's ``dataset_meta``.
+        tta: see each image at six sizes, flipped and unflipped (:mod:`mmseg.engine.tta`).
 
     Raises:
         ValueError: the model cannot give scores, its config has no test pipeline, or a class has another name.
@@ -66,6 +69,7 @@ class Segmentor:
         threshold: float | None = None,
         amp: torch.dtype | None = None,
         meta: dict | None = None,
+        tta: bool = False,
     ) -> None:
         if not hasattr(model, 'cfg'):
             raise ValueError(f'{type(model).__name__} has no cfg: build it with init_model, or set model.cfg')
@@ -73,7 +77,10 @@ class Segmentor:
             raise ValueError(f'threshold={threshold} is no probability: it lies between 0 and 1')
         self.scores, self.threshold, self.amp = scores, threshold, amp
         self.model = _with_scores(model) if scores or threshold is not None else model
-        self.pipeline = ImagePipeline(model.cfg)
+        self.cfg, self.tta = model.cfg, tta
+        if tta:
+            self.model = SegTTAModel(self.model)
+        self.pipeline = self.pipeline_of()
         self.channels = _channels(model)
         self.classes = _classes(model, meta, unsure=threshold is not None)
         self.unwanted = [] if only is None else _unwanted(self.classes.names, only)
@@ -95,6 +102,26 @@ class Segmentor:
             return Prepared(item, None)
         return Prepared(item, as_picture(self.pipeline.picture(image) if loaded is None else loaded))
 
+    def pipeline_of(self, own_size: bool = False) -> ImagePipeline:
+        """The pipeline of its images; ``own_size`` leaves them at their own size."""
+        return ImagePipeline(self.cfg, own_size, self.tta)
+
+    def scores_of(self, batch: Sequence[dict]) -> list[ImageScores | MeanScores]:
+        """What the network says of images from :meth:`pipeline_of`, still coarse.
+
+        Raises:
+            TypeError: the model gives no such scores.
+        """
+        model, data = self.model, pseudo_collate(list(batch))
+        segmentor = model.module if isinstance(model, SegTTAModel) else model
+        if not hasattr(segmentor, 'image_scores'):
+            raise TypeError(f'{type(segmentor).__name__} has no image_scores, so its images cannot be cut into tiles')
+        with torch.no_grad(), autocast(self.amp):
+            if isinstance(model, SegTTAModel):
+                return model.mean_scores(data)
+            data = model.data_preprocessor(data, False)
+            return list(model.image_scores(data['inputs'], data['data_samples']))
+
     def predict(self, batch: Sequence[Prepared]) -> list[SegDataSample]:
         """Segment prepared images; those of one input size go through the network together."""
         with torch.no_grad(), autocast(self.amp):
@@ -104,7 +131,8 @@ class Segmentor:
         """The same, as results, in order."""
         samples = self.predict(batch)
         for prepared, sample, name, source in zip(batch, samples, names, sources, strict=True):
-            labels, scores = self._labels(sample)
+            wanted = self.scores or self.threshold is not None
+            labels, scores = self.finish(sample.seg_logits.data if wanted else None, sample.pred_sem_seg.data[0])
             yield Result(name, labels, self.classes, prepared.picture, scores, source)
 
     def samples(self, images: Iterable[Image], batch_size: int = 1) -> Iterator[SegDataSample]:
@@ -113,11 +141,11 @@ class Segmentor:
         while batch := [self.prepare(image) for image in islice(images, batch_size)]:
             yield from self.predict(batch)
 
-    def _labels(self, sample: SegDataSample) -> tuple[np.ndarray, np.ndarray | None]:
-        """Labels as results have them, and the probabilities if they were asked for."""
-        labels, probabilities = sample.pred_sem_seg.data[0], None
+    def finish(self, seg_logits: Tensor | None, labels: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """Scores (if any are needed) and labels -> labels as results have them, and probabilities if asked for."""
+        probabilities = None
         if self.scores or self.threshold is not None:
-            probabilities = _probabilities(self.model, sample.seg_logits.data)
+            probabilities = _probabilities(self.model, seg_logits)
         if self.threshold is not None:
             highest = probabilities.gather(0, labels[None].clamp(max=len(probabilities) - 1))[0]
             labels = labels.masked_fill(highest < self.threshold, len(self.classes.names) - 1)
@@ -129,11 +157,13 @@ class Segmentor:
 
 def _probabilities(model: nn.Module, scores: Tensor) -> Tensor:
     """``seg_logits`` -> a probability for each class, classes x H x W."""
+    averaged = isinstance(model, SegTTAModel)
+    model = model.module if averaged else model
     if getattr(model, 'threshold', None) is not None:  # of class 1 alone
         return torch.cat([1 - scores, scores])
     if hasattr(getattr(model, 'decode_head', None), 'segments'):  # sums over queries of what is one already
         return scores.clamp(max=1)
-    return scores.softmax(dim=0)
+    return scores if averaged else scores.softmax(dim=0)
 
 
 def _with_scores(model: nn.Module) -> nn.Module:

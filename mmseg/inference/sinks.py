@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
+from .large_image import label_geotiff, rasterio
 from .result import Classes, Result, encode
 from .shapes import compress, run_lengths
 
@@ -111,7 +112,19 @@ class LabelMe(Sink):
         )
 
 
-FILES: dict[str, type[Sink]] = {kind.folder: kind for kind in (Overlay, Labels, Scores, GeoJson, LabelMe)}
+class GeoTiff(Sink):
+    """Class indices as a GeoTIFF, with colours, and with the coordinates of an image that is one."""
+
+    folder, suffix = 'geotiff', '.tif'
+
+    def __init__(self) -> None:
+        rasterio()
+
+    def content(self, result: Result) -> bytes:
+        return label_geotiff(result.labels, result.classes, result.source)
+
+
+FILES: dict[str, type[Sink]] = {kind.folder: kind for kind in (Overlay, Labels, Scores, GeoJson, LabelMe, GeoTiff)}
 
 
 def label_png(labels: np.ndarray, classes: Classes) -> bytes:

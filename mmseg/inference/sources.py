@@ -82,7 +82,8 @@ class Source:
         self._memory = 0
         alone: list[_Files] = []
         for given in [_Later(inputs)] if isinstance(inputs, Iterator) else _flat(inputs):
-            group = self._group(os.fspath(given) if isinstance(given, os.PathLike) else given)
+            given = os.fspath(given) if isinstance(given, os.PathLike) else given
+            group = self._group(given)
             if group is None:
                 group = _Files([given])
                 alone.append(group)

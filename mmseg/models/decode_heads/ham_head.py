@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
+from ..layers import full_precision
 from .decode_head import BaseDecodeHead
 
 
@@ -41,7 +42,7 @@ class NMF2D(nn.Module):
         self.train_steps, self.eval_steps = train_steps, eval_steps
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # products of many factors
+        with full_precision(x):  # products of many factors
             matrix = x.float().unflatten(1, (self.groups, -1)).flatten(0, 1).flatten(2)  # BS x D x N
             with torch.no_grad():
                 bases, codes = self.decompose(matrix)

@@ -273,6 +273,10 @@ class MeanScores:
             total = total + view.probabilities(view.at_image_rows(start, stop))
         return total / len(self.views)
 
+    def decide(self, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean probabilities, classes x H x W -> the same, and the labels, H x W int64."""
+        return probabilities, self.choose(probabilities)
+
     def at_image_size(self) -> Tensor:
         """Mean probabilities, classes x H x W."""
         return self.at_image_rows(0, self.image_size[0])

@@ -37,18 +37,22 @@ class SegTTAModel(BaseTTAModel):
     def test_step(self, data: dict) -> list[SegDataSample]:
         if not hasattr(self.module, 'image_scores'):
             return super().test_step(data)
-        views, samples = [], data['data_samples']
-        for inputs, of_view in zip(data['inputs'], samples, strict=True):
-            batch = self.module.data_preprocessor(dict(inputs=inputs, data_samples=of_view), False)
-            views.append(list(self.module.image_scores(batch['inputs'], batch['data_samples'])))
         merged = []
-        for of_image, scores in zip(zip(*samples, strict=True), zip(*views, strict=True), strict=True):
-            sample, mean = _unflipped(of_image), MeanScores(scores)
+        for samples, mean in zip(zip(*data['data_samples'], strict=True), self.mean_scores(data), strict=True):
+            sample = _unflipped(samples)
             if self.module.test_cfg['return_scores']:
                 sample.seg_logits = PixelData(data=mean.at_image_size())
             sample.pred_sem_seg = PixelData(data=mean.labels()[None])
             merged.append(sample)
         return merged
+
+    def mean_scores(self, data: dict) -> list[MeanScores]:
+        """Of each image of a batch as for :meth:`test_step`."""
+        views = []
+        for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True):
+            batch = self.module.data_preprocessor(dict(inputs=inputs, data_samples=samples), False)
+            views.append(list(self.module.image_scores(batch['inputs'], batch['data_samples'])))
+        return [MeanScores(of_image) for of_image in zip(*views, strict=True)]
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[SegDataSample]]) -> list[SegDataSample]:
         """For each image, its views' samples with ``seg_logits`` at one size -> one sample with ``pred_sem_seg``."""
