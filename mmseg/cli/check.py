@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     datasets = {split: hand_down_data_root(loader['dataset'], root) for split, loader in loaders.items() if loader}
     if not datasets:
         raise ValueError(f'{args.config} has no dataset for {", ".join(args.splits)}')
-    num_classes = cfg.get('model', {}).get('decode_head', {}).get('num_classes')
+    heads = cfg.get('model', {}).get('decode_head', {})
+    num_classes = (heads[-1] if isinstance(heads, list) else heads).get('num_classes')
     with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
         report = check_datasets(datasets, args.nproc or available_cpus(), num_classes)
     if args.json:

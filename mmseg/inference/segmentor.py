@@ -77,7 +77,7 @@ class Segmentor:
             raise ValueError(f'threshold={threshold} is no probability: it lies between 0 and 1')
         self.scores, self.threshold, self.amp = scores, threshold, amp
         self.model = _with_scores(model) if scores or threshold is not None else model
-        self.cfg, self.tta = model.cfg, tta
+        self.cfg, self.tta, self.has_coarse_scores = model.cfg, tta, hasattr(model, 'image_scores')
         if tta:
             self.model = SegTTAModel(self.model)
         self.pipeline = self.pipeline_of()
@@ -107,15 +107,8 @@ class Segmentor:
         return ImagePipeline(self.cfg, own_size, self.tta)
 
     def scores_of(self, batch: Sequence[dict]) -> list[ImageScores | MeanScores]:
-        """What the network says of images from :meth:`pipeline_of`, still coarse.
-
-        Raises:
-            TypeError: the model gives no such scores.
-        """
+        """What the network says of images from :meth:`pipeline_of`, still coarse; see ``has_coarse_scores``."""
         model, data = self.model, pseudo_collate(list(batch))
-        segmentor = model.module if isinstance(model, SegTTAModel) else model
-        if not hasattr(segmentor, 'image_scores'):
-            raise TypeError(f'{type(segmentor).__name__} has no image_scores, so its images cannot be cut into tiles')
         with torch.no_grad(), autocast(self.amp):
             if isinstance(model, SegTTAModel):
                 return model.mean_scores(data)

@@ -9,6 +9,7 @@ LRSA sees its whole input, so a tile's labels depend on the tile alone: docs/pre
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,13 @@ import PIL.Image
 import torch
 from torch import Tensor
 
+from mmseg.datasets.transforms import LoadImageFromFile
+from mmseg.datasets.transforms.base import as_pair
 from mmseg.models.segmentors.scores import CHUNK, ImageScores, MeanScores
 
-from .images import Image
+from .images import Image, file_or_array
 from .large_image import LargeImage, open_large
+from .pipeline import ImagePipeline
 from .result import Classes, Result
 from .segmentor import Prepared, Segmentor
 
@@ -70,18 +74,17 @@ class Large(NamedTuple):
     """An image that is to be cut, in the place of :class:`.segmentor.Prepared`; it is opened when its turn comes.
 
     Attributes:
-        image: a file, or in memory.
+        image: a file, or an array as it would have been loaded.
         picture: whether it is to be drawn on.
     """
 
-    image: Image
+    image: str | np.ndarray
     picture: bool
 
     @property
     def shape(self) -> tuple[str, str]:
         """No two share a batch."""
-        is_file = isinstance(self.image, (str, os.PathLike))
-        return 'tiles', os.fspath(self.image) if is_file else str(id(self.image))
+        return 'tiles', self.image if isinstance(self.image, str) else str(id(self.image))
 
 
 class TiledSegmentor:
@@ -104,15 +107,24 @@ class TiledSegmentor:
     ) -> None:
         if tile != 'auto' and (not isinstance(tile, int) or tile < SMALLEST):
             raise ValueError(f"tile={tile!r} is neither 'auto' nor a side of {SMALLEST} pixels or more")
-        crop = segmentor.cfg.get('crop_size') or (512, 512)
-        self.sides = tuple(crop) if tile == 'auto' else (tile, tile)
+        crop = as_pair(segmentor.cfg.get('crop_size') or 512)
+        self.sides = crop if tile == 'auto' else (tile, tile)
         self.overlap = min(self.sides) // 4 if overlap is None else overlap
         if not 0 <= self.overlap < min(self.sides):
             raise ValueError(f'overlap={overlap} must be 0 or more and below the side of a tile, {min(self.sides)}')
-        if segmentor.scores and tile != 'auto':
-            raise ValueError('scores of an image in tiles would take classes x H x W: leave out either')
         self.segmentor, self.always, self.batch_size = segmentor, tile != 'auto', batch_size
-        self.pipeline = segmentor.pipeline_of(own_size=True)
+        self.never = segmentor.scores or not segmentor.has_coarse_scores
+        if self.always and self.never:
+            raise ValueError(
+                'scores of an image in tiles would take classes x H x W: leave out either'
+                if segmentor.scores
+                else 'the model has no image_scores, so its images cannot be cut into tiles'
+            )
+
+    @cached_property
+    def pipeline(self) -> ImagePipeline:
+        """From a tile to what the network takes."""
+        return self.segmentor.pipeline_of(own_size=True)
 
     @property
     def classes(self) -> Classes:
@@ -122,12 +134,12 @@ class TiledSegmentor:
         """As :meth:`.Segmentor.prepare`; of a file that is cut, no more than its header is read."""
         if not (self.always or self._is_large(image)):
             prepared = self.segmentor.prepare(image, picture)
-            if self.segmentor.scores or _input_pixels(prepared) * OF_INPUT <= WHOLE:
+            if self.never or _input_pixels(prepared) * OF_INPUT <= WHOLE:
                 return prepared
-        return Large(image, picture)
+        return Large(file_or_array(image, self.pipeline.loader or LoadImageFromFile()), picture)
 
     def _is_large(self, image: Image) -> bool:
-        pixels = None if self.segmentor.scores else _pixels(image)
+        pixels = None if self.never else _pixels(image)
         return pixels is not None and pixels * OF_IMAGE > WHOLE
 
     def segment(

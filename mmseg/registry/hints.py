@@ -32,6 +32,17 @@ INSTEAD = {
         **dict.fromkeys(('norm_cfg', 'act_cfg', 'conv_cfg'), f'{NOT_NEEDED}: the published layers are the only ones'),
         **dict.fromkeys(('drop_rate', 'attn_drop_rate'), f'{NOT_NEEDED}: of dropouts there is drop_path_rate alone'),
     },
+    'SwinTransformer': {
+        'embed_dim': 'write embed_dims instead',
+        'ape': 'write use_abs_pos_embed instead',
+        'use_checkpoint': 'write with_cp instead',
+        **dict.fromkeys(('pretrain_style', 'auto_pad'), NOT_NEEDED),
+    },
+    'MixVisionTransformer': {
+        'pretrain_style': f'{NOT_NEEDED}: weights are taken as mmsegmentation 1.x publishes them',
+        'depths': 'write num_layers instead',
+    },
+    'SegformerHead': {'decoder_params': 'write channels=256 instead', 'feature_strides': NOT_NEEDED},
     'Mask2FormerHead': {
         'sampler': f'{NOT_NEEDED}: how points are drawn is said in loss_decode (num_points, oversample_ratio)',
         'threshold': f'{NOT_NEEDED}: with masks, two classes are two classes',

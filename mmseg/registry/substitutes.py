@@ -14,6 +14,9 @@ _STAND_INS = {
     "MSCAN or dict(type='LRFormer', variant='t'), light encoders": (
         'BiSeNetV1 BiSeNetV2 CGNet DDRNet ERFNet FastSCNN ICNet PIDNet STDCNet STDCContextPathNet'
     ),
+    "dict(type='MixVisionTransformer', ...), with the sizes of configs_local/baselines/segformer-*": (
+        'mit_b0 mit_b1 mit_b2 mit_b3 mit_b4 mit_b5'
+    ),
     'FPN': 'JPU ICNeck',
     'OCRHead, context by attention': (
         'ANNHead APCHead CCHead DAHead DMHead DNLHead EMAHead EncHead GCHead ISAHead NLHead PSAHead'

@@ -51,6 +51,8 @@ class OHEMPixelSampler(BasePixelSampler):
     def choose(self, seg_logit: Tensor, label: Tensor, valid: Tensor, kept: int) -> Tensor:
         """1 for those of the N valid pixels that count, else 0."""
         if self.thresh is not None:
+            if seg_logit.shape[1] == 1:  # of class 1 alone
+                seg_logit = torch.cat([torch.zeros_like(seg_logit), seg_logit], dim=1)
             probability = seg_logit.softmax(dim=1).gather(1, label.masked_fill(~valid, 0)[:, None])[:, 0][valid]
             limit = probability.kthvalue(kept).values.clamp(min=self.thresh)
             return (probability <= limit).float() if limit > self.thresh else (probability < limit).float()

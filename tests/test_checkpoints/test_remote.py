@@ -1,6 +1,8 @@
 import hashlib
 import io
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -135,19 +137,32 @@ def test_no_such_file_and_no_such_server(server):
         load_checkpoint_file('http://127.0.0.1:1/x.pth')
 
 
-def test_of_several_processes_and_threads_one_downloads(server):
-    def paths():
-        with ThreadPoolExecutor(3) as threads:
-            return set(threads.map(local_file, [server.url + '/a/weights.pth'] * 3))
+THREE_THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from mmseg.checkpoints import local_file
+input()
+with ThreadPoolExecutor(3) as threads:
+    print(*set(threads.map(local_file, [sys.argv[1]] * 3)), sep='\\n')
+"""
 
-    child = os.fork()
-    if not child:
-        try:
-            os._exit(len(paths()) != 1)
-        finally:
-            os._exit(2)
-    assert len(paths()) == 1
-    assert os.waitpid(child, 0)[1] == 0
+
+def test_of_several_processes_and_threads_one_downloads(server):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, '-c', THREE_THREADS, server.url + '/a/weights.pth'],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        process.stdin.write('go\n')
+        process.stdin.flush()
+    paths = [process.communicate(timeout=120)[0].splitlines()[-1] for process in processes]
+    assert paths[0] == paths[1] and Path(paths[0]).is_file()
+    assert [process.returncode for process in processes] == [0, 0]
     assert len(server.requests) == 1
 
 

@@ -33,6 +33,8 @@ IN_DATASET = 'train_dataloader.dataset.datasets.0.metainfo'
         (IN_DATASET, dict(clases=('a',)), f"{IN_DATASET} has 'clases', .* did you mean 'classes'"),
         ('load_form', 'a.pth', "nothing reads 'load_form', did you mean 'load_from'"),
         ('custom_hook', [dict(type='EMAHook')], "nothing reads 'custom_hook', did you mean 'custom_hooks'"),
+        ('lr_config', dict(policy='poly'), "'lr_config' is of mmsegmentation 0.x; write param_scheduler instead"),
+        ('data', dict(samples_per_gpu=4), "'data' is of mmsegmentation 0.x; write train_dataloader, val_data"),
         ('tensorbord', True, "did you mean 'tensorboard'"),
     ],
 )

@@ -152,9 +152,23 @@ class TestAuto:
 def test_what_cannot_be_done_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         TiledSegmentor(Segmentor(model_of()), **options)
-    if options == dict(tile=64, overlap=-1):
-        with pytest.raises(ValueError, match='classes x H x W'):
-            TiledSegmentor(Segmentor(model_of(), scores=True), tile=64)
+
+
+def test_so_is_what_has_no_coarse_scores(monkeypatch):
+    with pytest.raises(ValueError, match='classes x H x W'):
+        TiledSegmentor(Segmentor(model_of(), scores=True), tile=64)
+    segmentor = Segmentor(model_of())
+    segmentor.has_coarse_scores = False
+    with pytest.raises(ValueError, match='no image_scores'):
+        TiledSegmentor(segmentor, tile=64)
+    monkeypatch.setattr(tiles, 'WHOLE', 1)
+    assert isinstance(TiledSegmentor(segmentor).prepare(photo(64, 64)), Prepared)
+
+
+@pytest.mark.parametrize('image', ['nothing.png', np.zeros((4, 4, 5), np.uint8), None])
+def test_what_is_no_image_is_refused_before_the_network(image):
+    with pytest.raises((OSError, ValueError, TypeError), match='not an image|nothing'):
+        TiledSegmentor(Segmentor(model_of()), tile=64).prepare(image)
 
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 500), (70, 5)])

@@ -36,6 +36,8 @@ def scope():
         (MODELS, dict(type=LRFormer, varient='n'), "LRFormer: unknown key 'varient'; did you mean 'variant'"),
         (MODELS, dict(type='LRFormer', checkpoint='x'), "LRFormer: unknown key 'checkpoint'; write init_cfg"),
         (MODELS, dict(type='Mask2FormerHead', in_channels=[9] * 4, num_classes=3, sampler=1), 'oversample_ratio'),
+        (MODELS, dict(type='SwinTransformer', ape=True), "SwinTransformer: unknown key 'ape'; write use_abs_pos_embed"),
+        (MODELS, dict(type='SegformerHead', decoder_params={}), 'write channels=256 instead'),
         (MODELS, dict(type='CrossEntropyLoss', ignore_index=3), 'write it into the decode head'),
         (MODELS, dict(type='SegDataPreProcessor', pad_size_divisor=3), 'write size_divisor instead'),
         (MODELS, dict(type='EncoderDecoder', backbone=dict(type='LRFormer', variant='n'),

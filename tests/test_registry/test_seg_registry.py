@@ -10,6 +10,7 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
         (MODELS, 'SegFormerHead', 'nearest to it are SegformerHead'),
         (MODELS, 'DAHead', 'in its place, take OCRHead'),
         (MODELS, 'mmpretrain.ConvNeXt', "in its place, take dict(type='TIMMBackbone', model_name='convnext"),
+        (MODELS, 'mit_b0', "take dict(type='MixVisionTransformer'"),
         (MODELS, 'mmdet.FPN', "'FPN' is"),
         (MODELS, 'Zzzzzzzzz', 'registry of mmseg'),
         (DATASETS, 'CustomDataset', 'take BaseSegDataset'),

@@ -39,6 +39,13 @@ def test_those_below_a_probability_are_kept_and_some_at_least():
     assert weight.sum() == 60
 
 
+def test_one_score_for_two_classes():
+    score, label = torch.randn(2, 1, 9, 11), torch.randint(2, (2, 1, 9, 11))
+    own = torch.where(label == 1, score.sigmoid(), 1 - score.sigmoid())[:, 0]
+    weight = OHEMPixelSampler(context=head(), thresh=0.6, min_kept=2).sample(score, label)
+    assert torch.equal(weight == 1, own < 0.6)
+
+
 def test_a_batch_of_ignored_pixels_has_loss_zero():
     scores, label = scores_and_labels(ignored=198)
     assert OHEMPixelSampler(context=head(), thresh=0.7).sample(scores, label).sum() == 0

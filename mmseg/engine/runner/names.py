@@ -53,6 +53,15 @@ PARAMWISE = {
     *('custom_keys', 'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult'),
     *('dcn_offset_lr_mult', 'bypass_duplicate'),
 }
+# Of mmsegmentation 0.x, and what says it now.
+OLD = {
+    'data': 'train_dataloader, val_dataloader and test_dataloader',
+    'lr_config': 'param_scheduler',
+    'optimizer_config': 'optim_wrapper, which has clip_grad',
+    'checkpoint_config': 'default_hooks.checkpoint',
+    'log_config': 'default_hooks.logger and visualizer',
+    'evaluation': 'val_evaluator and train_cfg.val_interval',
+}
 # Patterns that mmsegmentation's configs write for networks with and without such parameters.
 SOMETIMES = {'pos_block', 'absolute_pos_embed', 'relative_position_bias_table'}
 
@@ -168,6 +177,9 @@ def _check_top_level(cfg: Config | dict) -> None:
     """A variable that nothing takes up, and whose name is almost one that a run reads."""
     read = None
     for key, value in cfg.items():
+        if key in OLD and isinstance(value, dict) and (key != 'data' or 'samples_per_gpu' in value):
+            file = getattr(cfg, 'filename', None) or 'the config'
+            raise KeyError(f'{file}: {key!r} is of mmsegmentation 0.x; write {OLD[key]} instead')
         near = difflib.get_close_matches(key, RUN_KEYS, n=1, cutoff=0.85)
         if key in RUN_KEYS or not near or re.search(rf'{near[0]}(_|\d)|_{near[0]}', key):
             continue
