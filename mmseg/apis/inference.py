@@ -10,7 +10,13 @@ from mmengine.config import Config
 from mmengine.visualization import LocalVisBackend
 from torch import nn
 
-from mmseg.checkpoints import complete_dataset_meta, dataset_meta_of, load_checkpoint_file, load_model_weights
+from mmseg.checkpoints import (
+    choose_weights,
+    complete_dataset_meta,
+    dataset_meta_of,
+    load_checkpoint_file,
+    load_model_weights,
+)
 from mmseg.datasets.transforms import LoadImageFromFile
 from mmseg.engine.launch import load_config
 from mmseg.inference import Segmentor
@@ -29,6 +35,7 @@ def init_model(
     checkpoint: str | Path | None = None,
     device: str = 'cuda:0',
     cfg_options: dict | None = None,
+    weights: str = 'ema',
 ) -> nn.Module:
     """Builds a segmentor for inference. Nothing that other code of the process relies on is changed by it.
 
@@ -38,6 +45,8 @@ def init_model(
             for tests.
         device: where it runs; the CPU takes over where CUDA is asked for and absent.
         cfg_options: values to put into the config, by dotted key; into a file, as if written there.
+        weights: which of a checkpoint that has both: 'ema', the averaged ones (``EMAHook``), or 'last', those of the
+            last iteration.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) on it.
@@ -47,16 +56,18 @@ def init_model(
         checkpoint = checkpoint or weights_file(config)
     if isinstance(config, (str, Path)):
         cfg = load_config(config, cfg_options or {})
-    else:
-        cfg = copy.deepcopy(config)
+    elif isinstance(config, dict | Config):
+        cfg = Config(copy.deepcopy(dict(config))) if isinstance(config, dict) else copy.deepcopy(config)
         cfg.merge_from_dict(cfg_options or {})
+    else:
+        raise TypeError(f'config={config!r}: expected a config file, a config, or the name of a model')
     cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
         model = MODELS.build(cfg.model)
     meta = None
     if checkpoint is not None:
         content = load_checkpoint_file(checkpoint)
-        load_model_weights(model, content['state_dict'], source=str(checkpoint))
+        load_model_weights(model, choose_weights(content, weights, str(checkpoint)), source=str(checkpoint))
         meta = dataset_meta_of(content)
     model.dataset_meta = complete_dataset_meta(meta, lambda: _dataset_meta(cfg))
     model.cfg = cfg
@@ -123,9 +134,10 @@ def show_result_pyplot(
     """
     img = file_or_array(img, LoadImageFromFile(color_type='unchanged'))
     img = read_image(img) if isinstance(img, str) else as_picture(img)
+    meta = getattr(model, 'dataset_meta', None) or {}
     visualizer = SegLocalVisualizer(
-        classes=model.dataset_meta['classes'],
-        palette=model.dataset_meta['palette'],
+        classes=meta.get('classes'),
+        palette=meta.get('palette'),
         alpha=opacity,
         save_dir=save_dir,
         vis_backends=None if save_dir is None else [dict(type=LocalVisBackend)],

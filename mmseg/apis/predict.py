@@ -22,7 +22,7 @@ from mmseg.engine.runner.distributed import init_process_group, restarted_jobs
 from mmseg.inference import Segmentor, TiledSegmentor
 from mmseg.inference.flow import Flow, share
 from mmseg.inference.folder import ResultFolder
-from mmseg.inference.quality import compile_parts, fuse_batch_norms, half_precision
+from mmseg.inference.quality import compile_parts, fuse_layers, half_precision
 from mmseg.inference.sources import Input, Source
 from mmseg.utils.parallel import available_cpus
 from mmseg.utils.progress import track
@@ -66,6 +66,7 @@ class Prediction:
         inputs: see :class:`mmseg.inference.sources.Source`.
         out_dir: the folder; results keep the names and sub-folders of their images.
         checkpoint: weights, for a model that is not built yet.
+        weights: which of a checkpoint that has both: 'ema', the averaged ones, or 'last', of the last iteration.
         save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'geotiff', 'csv', 'coco',
             'coco-polygons'.
         batch_size: images of one input size, or tiles of an image, that go through the network together.
@@ -76,7 +77,7 @@ class Prediction:
         device: where the network runs; None takes the GPU where there is one.
         amp: mixed precision: 'auto', 'bfloat16' or 'float16'.
         half: weights of half precision, of the type that ``amp='auto'`` takes.
-        fuse: fold batch norms into the convolutions before them.
+        fuse: fold batch norms and layer scales into the layers before them.
         compile: compile backbone and head with ``torch.compile``.
         tta: see each image at six sizes, flipped and unflipped.
         tile, overlap: how large images are cut, see :class:`mmseg.inference.TiledSegmentor`.
@@ -96,6 +97,7 @@ class Prediction:
         out_dir: str | Path,
         *,
         checkpoint: str | Path | None = None,
+        weights: str = 'ema',
         save: Sequence[str] = SAVE,
         batch_size: int = 1,
         classes: Sequence[str] | None = None,
@@ -127,16 +129,16 @@ class Prediction:
             init_process_group(launcher, timeout=A_WEEK)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if isinstance(model, nn.Module):
-            if checkpoint is not None or cfg_options:
-                raise ValueError('checkpoint and cfg_options are for a model that is still to be built')
+            if checkpoint is not None or cfg_options or weights != 'ema':
+                raise ValueError('checkpoint, weights and cfg_options are for a model that is still to be built')
             model = copy.deepcopy(model) if half or fuse or compile else model
         else:
             if checkpoint is None and isinstance(model, (str, Path)) and Path(model).is_file():
                 raise ValueError(f'the weights are missing: give a checkpoint of {str(model)!r}')
-            model = init_model(model, checkpoint, device or 'cuda', cfg_options)
+            model = init_model(model, checkpoint, device or 'cuda', cfg_options, weights)
         settings['model'] = _identity(model)
         if fuse:
-            fuse_batch_norms(model)
+            fuse_layers(model)
         if half:
             half_precision(model)
         if compile:

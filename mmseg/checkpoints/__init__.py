@@ -6,12 +6,13 @@ from .hub import hub_file, hub_files
 from .loading import load_model_weights, load_pretrained
 from .message_hub import load_message_hub_state, message_hub_state
 from .naming import without_wrappers
-from .reading import check_checkpoint_file, load_checkpoint_file
+from .reading import check_checkpoint_file, choose_weights, load_checkpoint_file
 from .remote import is_remote, local_file
 from .writing import save_checkpoint_file, to_plain, write_checkpoint
 
 __all__ = [
     'check_checkpoint_file',
+    'choose_weights',
     'complete_dataset_meta',
     'dataset_meta_of',
     'find_resumable',

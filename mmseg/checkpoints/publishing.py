@@ -13,8 +13,7 @@ from mmseg.utils.atomic_file import atomic_write
 from mmseg.version import __version__
 
 from .dataset_meta import complete_dataset_meta, dataset_meta_of
-from .naming import without_wrappers
-from .reading import load_checkpoint_file
+from .reading import choose_weights, load_checkpoint_file
 from .writing import write_checkpoint
 
 _OF_THE_RUN = re.compile(r'^(work_dir|load_from|resume|launcher|experiment_name) = .*\n?', re.MULTILINE)
@@ -38,17 +37,13 @@ def publish(source: str | Path, target: Path, weights: str = 'ema', metric: dict
         raise ValueError(f'{target}: the file to write must end in .pth or .safetensors')
     checkpoint = load_checkpoint_file(source)
     meta = checkpoint.get('meta') or {}
-    averaged = checkpoint.get('ema_state_dict')
-    state_dict = checkpoint['state_dict']
-    if averaged and weights == 'last':
-        # mmengine's EMAHook saves the averaged weights in the model's place, and the model's in theirs.
-        state_dict = {without_wrappers(key): v for key, v in averaged.items() if key.startswith('module.')}
+    state_dict = choose_weights(checkpoint, weights, str(source))
     facts = {
         'dataset_meta': _classes_and_palette(checkpoint),
         'cfg': without_local_paths(str(meta.get('cfg') or meta.get('config') or '')) or None,
         'metric': metric or _numbers(meta.get('metric')),
         'iter': meta.get('iter'),
-        'weights': ('ema' if weights == 'ema' else 'last') if averaged else None,
+        'weights': weights if checkpoint.get('ema_state_dict') else meta.get('weights'),
         'lrformer_version': __version__,
     }
     published = {'state_dict': state_dict, 'meta': {key: fact for key, fact in facts.items() if fact is not None}}

@@ -69,6 +69,31 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | None = 'c
     return {**(content if nested else {}), 'state_dict': named}
 
 
+def choose_weights(checkpoint: dict, which: str, source: str) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint, or those of the last iteration; where it has one kind only, these.
+
+    Args:
+        checkpoint: from :func:`load_checkpoint_file`.
+        which: 'ema' or 'last'.
+        source: what to call the checkpoint in messages.
+
+    Raises:
+        ValueError: ``which`` is neither, or the last ones were left out when the checkpoint was published.
+    """
+    if which not in ('ema', 'last'):
+        raise ValueError(f"weights={which!r} is neither 'ema', the averaged ones, nor 'last', of the last iteration")
+    # mmengine's EMAHook saves the averaged weights in the model's place, and the model's in theirs.
+    swapped = _tensors_of(checkpoint.get('ema_state_dict'))
+    if which == 'ema' or not swapped:
+        if which == 'last' and (checkpoint.get('meta') or {}).get('weights') == 'ema':
+            raise ValueError(f"{source}: it was published with the averaged weights only: leave out weights='last'")
+        return checkpoint['state_dict']
+    last = {without_wrappers(name): value for name, value in swapped.items() if name.startswith('module.')}
+    if not last:
+        raise ValueError(f"{source}: its ema_state_dict is not of mmengine's EMAHook, so its last weights are unknown")
+    return last
+
+
 def _tensors_of(weights: object) -> dict[str, Tensor]:
     items = weights.items() if isinstance(weights, dict) else ()
     return {name: value for name, value in items if isinstance(name, str) and isinstance(value, Tensor)}

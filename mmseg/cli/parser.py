@@ -76,6 +76,16 @@ def add_amp(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--weights',
+        choices=('ema', 'last'),
+        default='ema',
+        metavar='WHICH',
+        help='averaged ones [ema], or the last iteration (last)',
+    )
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options of train and test alike."""
     parser.add_argument('--work-dir', metavar='DIR', help='where the run writes [work_dirs/NAME_OF_CONFIG]')

@@ -5,7 +5,7 @@ import sys
 
 from mmseg.utils.mistakes import INTERRUPTED, message
 
-from .parser import Parser, add_amp, add_cfg_options, add_launcher, process_count
+from .parser import Parser, add_amp, add_cfg_options, add_launcher, add_weights, process_count
 
 USAGE = 'MODEL INPUT ... --out DIR [options]'
 
@@ -17,11 +17,12 @@ def add_arguments(parser: Parser) -> None:
     add('inputs', metavar='INPUT', nargs='+', help='what to segment, see below')
     add('--out', metavar='DIR', required=True, help='folder for the results')
     add('--checkpoint', metavar='FILE', help='weights [the published ones of a name]')
+    add_weights(parser)
     add(
         '--save',
         metavar='KIND',
         nargs='+',
-        help='of overlay labels csv (these by default) coco coco-polygons scores geotiff geojson labelme',
+        help='overlay labels csv [these] scores geojson labelme geotiff coco coco-polygons',
     )
     add('--batch', metavar='N', type=int, default=1, help='images of one size that share a batch [1]')
     add('--classes', metavar='A,B', type=_names, help='the only classes that are wanted')
@@ -32,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
     add('--device', metavar='NAME', help='e.g. cpu, cuda:1 [the GPU where there is one]')
     add_amp(parser)
     add('--half', action='store_true', help='weights of half precision')
-    add('--fuse', action='store_true', help='fold batch norms into convolutions')
+    add('--fuse', action='store_true', help='fold batch norms and layer scales')
     add('--compile', action='store_true', help='torch.compile')
     add('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
     add('--tile', metavar='N', type=tile_option, default='auto', help='cut images in squares of N [those > 4 GiB]')
@@ -59,6 +60,7 @@ def _predict(args: argparse.Namespace) -> int:
         args.inputs,
         args.out,
         checkpoint=args.checkpoint,
+        weights=args.weights,
         save=args.save or SAVE,
         batch_size=args.batch,
         classes=args.classes,

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .parser import Parser
+from .parser import Parser, add_weights
 
 USAGE = 'IN OUT [options]'
 
@@ -16,13 +16,7 @@ def add_arguments(parser: Parser) -> None:
     )
     add('source', metavar='IN', help='checkpoint: a file or a URL')
     add('target', metavar='OUT', type=Path, help='file to write, .pth or .safetensors')
-    add(
-        '--weights',
-        choices=['ema', 'last'],
-        default='ema',
-        metavar='WHICH',
-        help='averaged ones [ema], or the last iteration (last)',
-    )
+    add_weights(parser)
     add('--metric', type=_metric, nargs='+', default=[], metavar='NAME=VALUE', help='state these, not its own')
 
 

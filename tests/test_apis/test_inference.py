@@ -57,6 +57,26 @@ def test_weights_come_from_the_checkpoint(model, tmp_path):
         assert torch.equal(again.state_dict()[name], value), name
 
 
+def test_averaged_weights_are_taken_unless_told_otherwise(model, tmp_path):
+    averaged = model.state_dict()
+    last = {name: value + 1 for name, value in averaged.items()}
+    swapped = {'steps': torch.tensor(3), **{f'module.{name}': value for name, value in last.items()}}
+    torch.save(dict(state_dict=averaged, ema_state_dict=swapped), tmp_path / 'iter_3.pth')  # as EMAHook saves them
+    torch.save(dict(state_dict=averaged), tmp_path / 'plain.pth')
+    for file, options, expected in (
+        ('iter_3.pth', {}, averaged),
+        ('iter_3.pth', dict(weights='last'), last),
+        ('plain.pth', dict(weights='last'), averaged),
+    ):
+        loaded = init_model(model.cfg, tmp_path / file, 'cpu', **options).state_dict()
+        assert all(torch.equal(loaded[name], value) for name, value in expected.items()), (file, options)
+    with pytest.raises(ValueError, match="weights='best' is neither"):
+        init_model(model.cfg, tmp_path / 'plain.pth', 'cpu', weights='best')
+    torch.save(dict(state_dict=averaged, ema_state_dict=averaged), tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match="not of mmengine's EMAHook"):
+        init_model(model.cfg, tmp_path / 'other.pth', 'cpu', weights='last')
+
+
 def test_the_picture_is_drawn_and_saved(model, tmp_path):
     picture = image(64, 80)
     result = inference_model(model, picture)
@@ -64,6 +84,21 @@ def test_the_picture_is_drawn_and_saved(model, tmp_path):
     colours = np.array(model.dataset_meta['palette'], dtype=np.uint8)[result.pred_sem_seg.data[0].numpy()]
     assert np.array_equal(drawn, colours)
     assert np.array_equal(cv2.imread(str(tmp_path / 'o.png'))[..., ::-1], colours)
+
+
+def test_a_model_with_half_of_its_names_and_colours_is_drawn(model, monkeypatch):
+    picture = image(64, 80)
+    result = inference_model(model, picture)
+    names, colours = model.dataset_meta['classes'], np.array(model.dataset_meta['palette'])
+    for meta in (dict(classes=names), dict(palette=colours), dict(classes=np.array(names), palette=colours), None):
+        monkeypatch.setattr(model, 'dataset_meta', meta)
+        assert show_result_pyplot(model, picture, result).shape == (64, 80, 3)
+
+
+@pytest.mark.parametrize('wrong', [None, 3, ['a.py']])
+def test_what_is_no_config_is_refused(wrong):
+    with pytest.raises(TypeError, match='expected a config file'):
+        init_model(wrong)
 
 
 def test_any_image_that_was_segmented_can_be_drawn(model, tmp_path):

@@ -15,12 +15,13 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from timm.layers import LayerScale2d
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.apis import inference_model, init_model, predict
 from mmseg.apis.predict import Prediction
 from mmseg.inference import flow, folder
-from mmseg.inference.quality import fuse_batch_norms
+from mmseg.inference.quality import fuse_batch_norms, fuse_layer_scales
 from mmseg.inference.sources import Entry, frames
 
 CONFIG = Path(__file__).parents[2] / 'configs_local' / 'lrformer' / 'lrformer-n_scenes-128x128.py'
@@ -166,6 +167,15 @@ def test_resume_does_what_is_missing_or_changed(model, photos, tmp_path):
         with pytest.raises(ValueError, match=f'other settings .*{next(iter(changed))}'):
             predict(model, photos, resume=True, **{**options, **changed})
     assert predict(model, photos, **options).done == 5
+
+
+@pytest.mark.parametrize('table', ['areas.csv', 'coco.json', 'coco-polygons.json'])
+def test_a_table_of_somebody_else_is_not_overwritten(model, photos, tmp_path, table):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / table).write_text('mine')
+    with pytest.raises(FileExistsError, match=f'{table} is a file that predict did not write'):
+        predict(model, photos, tmp_path / 'out')
+    assert (tmp_path / 'out' / table).read_text() == 'mine'
 
 
 def test_the_first_image_that_shares_a_name_keeps_it(model, photos, tmp_path):
@@ -336,7 +346,8 @@ def test_images_do_not_pile_up(model, photos, tmp_path):
         (dict(batch_size=0), 'batch_size=0'),
         (dict(opacity=2), 'opacity=2'),
         (dict(threshold=1.5), 'no probability'),
-        (dict(checkpoint='a.pth'), 'checkpoint and cfg_options are for a model'),
+        (dict(checkpoint='a.pth'), 'checkpoint, weights and cfg_options are for a model'),
+        (dict(weights='last'), 'checkpoint, weights and cfg_options are for a model'),
     ],
 )
 def test_wrong_arguments_are_refused(model, photos, tmp_path, options, message):
@@ -356,8 +367,16 @@ def test_faster_models_agree(model, photos, tmp_path):
         for norm in norms:
             norm.running_mean.normal_(0, 0.1)
             norm.running_var.uniform_(0.5, 2)
-    assert fuse_batch_norms(copy.deepcopy(model)) == 5  # of 9: those that follow a convolution
+        for module in model.modules():
+            if isinstance(module, LayerScale2d):
+                module.gamma.uniform_(-2, 2)
+    fused = copy.deepcopy(model)
+    assert fuse_batch_norms(fused) == 5  # of 9: those that follow a convolution
+    assert fuse_layer_scales(fused) == sum(isinstance(module, LayerScale2d) for module in model.modules()) > 0
+    assert not any(isinstance(module, LayerScale2d) for module in fused.modules())
     expected = inference_model(model, photos / 'a.jpg', scores=True).seg_logits.data
+    again = inference_model(fused, photos / 'a.jpg', scores=True).seg_logits.data
+    torch.testing.assert_close(again, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item())
     for name, options in dict(fuse=dict(fuse=True), amp=dict(amp='bfloat16'), half=dict(half=True)).items():
         predict(model, photos / 'a.jpg', tmp_path / name, save=['scores'], **options)
         scores = np.load(tmp_path / name / 'scores' / 'a.npz')['scores'].astype(np.float32)

@@ -63,6 +63,16 @@ def test_averaged_weights_are_published_unless_told_otherwise(run, tmp_path, suf
     assert load_checkpoint_file(files['last'])['meta']['weights'] == 'last'
 
 
+def test_weights_that_were_left_out_cannot_be_published_again(run, tmp_path):
+    averaged = publish(run[0] / 'iter_6.pth', tmp_path / 'toy.pth')
+    with pytest.raises(ValueError, match='published with the averaged weights only'):
+        publish(publish(averaged, tmp_path / 'again.pth'), tmp_path / 'last.pth', weights='last')
+    last = publish(run[0] / 'iter_6.pth', tmp_path / 'last.pth', weights='last')
+    assert same(load_checkpoint_file(publish(last, tmp_path / 'b.pth'))['state_dict'], run[1].model.state_dict())
+    with pytest.raises(ValueError, match="weights='best' is neither"):
+        publish(last, tmp_path / 'c.pth', weights='best')
+
+
 def test_the_same_input_gives_the_same_name_and_a_published_file_can_be_input(run, tmp_path):
     first = publish(run[0] / 'iter_6.pth', tmp_path / 'toy.pth')
     assert publish(run[0] / 'iter_6.pth', tmp_path / 'toy.pth') == first
@@ -92,14 +102,14 @@ def test_the_api_takes_classes_and_palette_from_it(tmp_path, suffix):
     assert same(again.state_dict(), model.state_dict())
 
 
-def test_a_palette_that_is_missing_or_an_array(tool, tmp_path):
+def test_a_palette_that_is_missing_or_an_array(tmp_path):
     for stated, colours in (
         (dict(classes=('a', 'b')), None),
         (dict(classes=('a', 'b'), palette=np.array([[1, 2, 3], [4, 5, 6]])), [[1, 2, 3], [4, 5, 6]]),
         (dict(palette=[[1, 2, 3]]), [[1, 2, 3]]),
     ):
         torch.save(dict(state_dict={'a': torch.zeros(1)}, meta=dict(dataset_meta=stated)), tmp_path / 'c.pth')
-        meta = load_checkpoint_file(tool.publish(tmp_path / 'c.pth', tmp_path / 'p.pth'))['meta']['dataset_meta']
+        meta = load_checkpoint_file(publish(tmp_path / 'c.pth', tmp_path / 'p.pth'))['meta']['dataset_meta']
         assert meta.get('classes') == (['a', 'b'] if 'classes' in stated else None)
         assert meta['palette'] == colours if colours else len(meta['palette']) == 2
 
