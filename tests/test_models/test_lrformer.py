@@ -181,6 +181,7 @@ def test_dimensions_replace_those_of_the_variant():
         (dict(depths=(1, 1)), 'four numbers'),
         (dict(drop_path_rate=1.5), 'drop_path_rate=1.5'),
         (dict(out_indices=(4,)), 'out_indices'),
+        (dict(out_indices=3), 'list stages'),
         (dict(num_heads=(5, 4, 10, 16)), 'num_heads=5'),
     ],
 )

@@ -8,6 +8,7 @@ B x N x C on its pooled grid. The parameter names are ours; :meth:`Block.convert
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -339,8 +340,8 @@ class LRFormer(PretrainedModule):
         sizes = _resolve_sizes(variant, {key: tuple(value) for key, value in explicit.items() if value})
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'LRFormer: drop_path_rate={drop_path_rate} is not in [0, 1)')
-        if not out_indices or not set(out_indices) <= set(range(4)):
-            raise ValueError(f'LRFormer: out_indices={out_indices}: name stages among 0, 1, 2, 3')
+        if not isinstance(out_indices, Sequence) or not out_indices or not set(out_indices) <= set(range(4)):
+            raise ValueError(f'LRFormer: out_indices={out_indices!r}: list stages among 0, 1, 2, 3, as (0, 1, 2, 3)')
 
         self.variant = variant
         self.out_indices = tuple(out_indices)
@@ -371,7 +372,10 @@ class LRFormer(PretrainedModule):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if min(x.shape[-2:]) < 32:
-            raise ValueError(f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest')
+            raise ValueError(
+                f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest: resize it in the '
+                'pipeline, or pad it with model.data_preprocessor.test_cfg=dict(size_divisor=32)'
+            )
         # Norms leave maps so; from the image on, convolutions need not rearrange them.
         x = x.contiguous(memory_format=torch.channels_last)
         maps = []

@@ -58,7 +58,10 @@ class LRHead(BaseDecodeHead):
     @classmethod
     def follow_backbone(cls, cfg: dict, backbone: nn.Module) -> dict:
         width = getattr(backbone, 'head_channels', None)
-        return {**({'channels': width} if width else {}), **super().follow_backbone(cfg, backbone)}
+        cfg = {**({'channels': width} if width else {}), **super().follow_backbone(cfg, backbone)}
+        if 'channels' not in cfg:
+            raise TypeError('LRHead: channels is missing, its width; only a named variant of LRFormer brings one')
+        return cfg
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         maps = self._transform_inputs(inputs)
