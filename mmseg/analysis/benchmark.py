@@ -47,7 +47,7 @@ class Worker:
     def _answer(self) -> str:
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f'{self.what} failed with code {self.process.wait()}; the reason stands above')
+            raise ChildProcessError(f'{self.what} failed with code {self.process.wait()}; the reason stands above')
         return line
 
     def turn(self) -> dict:

@@ -56,9 +56,11 @@ def init_model(
         checkpoint = checkpoint or weights_file(config)
     if isinstance(config, (str, Path)):
         cfg = load_config(config, cfg_options or {})
-    else:
-        cfg = copy.deepcopy(config)
+    elif isinstance(config, dict | Config):
+        cfg = Config(copy.deepcopy(dict(config))) if isinstance(config, dict) else copy.deepcopy(config)
         cfg.merge_from_dict(cfg_options or {})
+    else:
+        raise TypeError(f'config={config!r}: expected a config file, a config, or the name of a model')
     cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
         model = MODELS.build(cfg.model)
@@ -132,9 +134,10 @@ def show_result_pyplot(
     """
     img = file_or_array(img, LoadImageFromFile(color_type='unchanged'))
     img = read_image(img) if isinstance(img, str) else as_picture(img)
+    meta = getattr(model, 'dataset_meta', None) or {}
     visualizer = SegLocalVisualizer(
-        classes=model.dataset_meta['classes'],
-        palette=model.dataset_meta['palette'],
+        classes=meta.get('classes'),
+        palette=meta.get('palette'),
         alpha=opacity,
         save_dir=save_dir,
         vis_backends=None if save_dir is None else [dict(type=LocalVisBackend)],

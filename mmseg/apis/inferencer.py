@@ -12,6 +12,7 @@ from torch import nn
 from mmseg.inference import Result, Segmentor
 from mmseg.inference.images import Image
 from mmseg.inference.result import write_picture
+from mmseg.inference.segmentor import check_batch_size
 from mmseg.inference.sources import Entry, Source, frames
 from mmseg.registry import INFERENCERS
 from mmseg.structures import SegDataSample
@@ -90,6 +91,7 @@ class MMSegInferencer:
             ``predictions`` (H x W, int64) and ``visualization`` (H x W x 3, RGB, uint8) of each image: lists, or for
             a single image no lists.
         """
+        check_batch_size(batch_size)
         source = Source(inputs)
         single = source.is_single and not isinstance(inputs, (list, tuple))
         samples, pictures = [], []

@@ -67,7 +67,8 @@ class Prediction:
         out_dir: the folder; results keep the names and sub-folders of their images.
         checkpoint: weights, for a model that is not built yet.
         weights: which of a checkpoint that has both: 'ema', the averaged ones, or 'last', of the last iteration.
-        save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'csv', 'coco', 'coco-polygons'.
+        save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'geotiff', 'csv', 'coco',
+            'coco-polygons'.
         batch_size: images of one input size, or tiles of an image, that go through the network together.
         classes: names of the only classes that are wanted.
         threshold: probability below which a pixel is 'unsure'.

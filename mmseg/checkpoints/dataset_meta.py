@@ -12,8 +12,9 @@ from mmseg.utils.palette import spread_palette
 def dataset_meta_of(checkpoint: dict) -> dict | None:
     """What a checkpoint states of ``classes`` (names) and ``palette`` (a list of [r, g, b], 0 to 255), each for itself.
 
-    mmsegmentation 0.x wrote ``CLASSES`` and ``PALETTE``; arrays, tensors and tuples are taken as well. What is neither
-    names nor colours counts as not stated. None where neither is.
+    mmsegmentation 0.x wrote ``CLASSES`` and ``PALETTE`` into ``meta``, 1.0's first releases into its ``dataset_meta``;
+    arrays, tensors and tuples are taken as well. What is neither names nor colours counts as not stated. None where
+    neither is.
     """
     meta = checkpoint.get('meta')
     if not isinstance(meta, dict):
@@ -21,8 +22,8 @@ def dataset_meta_of(checkpoint: dict) -> dict | None:
     stated = meta.get('dataset_meta')
     stated = stated if isinstance(stated, dict) else {}
     found = {
-        'classes': _names(stated.get('classes')) or _names(meta.get('CLASSES')),
-        'palette': _colours(stated.get('palette')) or _colours(meta.get('PALETTE')),
+        key: next(filter(None, map(read, (stated.get(key), stated.get(key.upper()), meta.get(key.upper())))), None)
+        for key, read in (('classes', _names), ('palette', _colours))
     }
     return {key: value for key, value in found.items() if value} or None
 

@@ -22,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
         '--save',
         metavar='KIND',
         nargs='+',
-        help='any of overlay labels csv (these by default) scores geojson labelme coco coco-polygons',
+        help='overlay labels csv [these] scores geojson labelme geotiff coco coco-polygons',
     )
     add('--batch', metavar='N', type=int, default=1, help='images of one size that share a batch [1]')
     add('--classes', metavar='A,B', type=_names, help='the only classes that are wanted')

@@ -392,6 +392,12 @@ class BaseSegDataset(BaseDataset):
                 f'data_prefix={dict(data_prefix)} must have img_path (image folder) and may have '
                 f'seg_map_path (label map folder); unknown: {sorted(unknown)}'
             )
+        for key, path in data_prefix.items():
+            if isinstance(path, (list, tuple)):
+                raise ValueError(
+                    f'data_prefix.{key}={path!r} must be one folder; to join several, write a dataset for each and '
+                    "dict(type='ConcatDataset', datasets=[...]) around them"
+                )
 
     def _path_keys(self, key: str) -> str:
         return f'data_root (now {self.data_root!r}) or data_prefix.{key} (now {self._given_prefix[key]!r})'
@@ -427,7 +433,8 @@ def _spelt_otherwise(name: str, images: Mapping[str, str]) -> str:
 
 
 def _shorten(items: Sequence[str]) -> str:
-    return ', '.join(items[:SHOWN]) + (', ...' if len(items) > SHOWN else '')
+    shown = [item if item.isprintable() else repr(item) for item in items[:SHOWN]]
+    return ', '.join(shown) + (', ...' if len(items) > SHOWN else '')
 
 
 def _summary(files: list[str]) -> str:

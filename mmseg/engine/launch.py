@@ -26,7 +26,7 @@ from .config_text import require_plain_config
 from .overrides import read_options, with_options
 from .runner import SegRunner
 from .runner.names import OPTIONAL_KEYS, walk
-from .runner.preemption import Preempted, heed_sigterm
+from .runner.preemption import Interrupted, Preempted, heed_sigterm
 from .tta import use_tta
 
 
@@ -55,10 +55,9 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     for key in options:
         top = key.split('.')[0]
         if top not in known:
-            near = difflib.get_close_matches(top, known, n=1)
-            raise KeyError(
-                f'--cfg-options {key}: {path} has no {top!r}{f", did you mean {near[0]!r}?" if near else ""}'
-            )
+            near = difflib.get_close_matches(top, known, n=1, cutoff=0.8) or _places_of(key, cfg)
+            near = ', '.join(map(repr, near or difflib.get_close_matches(top, known, n=1)))
+            raise KeyError(f'--cfg-options {key}: {path} has no {top!r}{f", did you mean {near}?" if near else ""}')
     cfg = with_options(cfg, options)
     if work_dir is not None:
         cfg.work_dir = work_dir
@@ -70,6 +69,15 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
 def default_work_dir(config: Path) -> str:
     """Where a run of a config file writes that does not say so."""
     return os.path.join('work_dirs', config.stem)
+
+
+def _places_of(key: str, cfg: Config) -> list[str]:
+    """Where a config states the same inside of a section: ``runner.max_iters`` is ``train_cfg.max_iters`` here."""
+    for end in (key, key.split('.')[0], key.split('.')[-1]):
+        places = [place for place, _ in walk(cfg._cfg_dict) if place.endswith(f'.{end}')]
+        if places and end != 'type':
+            return places[:3]
+    return []
 
 
 def train(
@@ -91,7 +99,7 @@ def train(
         deterministic: the same bits in every run on CUDA as well, which costs time; False for what the config says.
 
     Raises:
-        Preempted: SIGTERM asked to leave; a checkpoint is saved.
+        Preempted, Interrupted: SIGTERM or Ctrl-C asked to leave; a checkpoint is saved.
     """
     cfg.launcher = launcher
     if deterministic:
@@ -202,16 +210,17 @@ def run_program(main: Callable[[], int | None]) -> int:
     Returns:
         The exit code.
 
-    They end together when all is well, and when SIGTERM asked them to. One that fails says why and ends at once.
-    One that merely loses its connection to it says so in a line, and lets the launcher end it.
+    They end together when all is well, and when SIGTERM or Ctrl-C asked them to. One that fails says why and ends at
+    once. One that merely loses its connection to it says so in a line, and lets the launcher end it.
     """
     keep_freed_memory()
     try:
         code = main() or 0
-    except Preempted as stop:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being done; the first process may still be writing
+    except (Preempted, Interrupted) as stop:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # it is being done; the first process may still be writing
         _leave_together(stop.code)
-        raise
+        raise SystemExit(stop.code) from None
     except Exception as error:
         if not torch.distributed.is_initialized() or get_world_size() == 1:
             raise

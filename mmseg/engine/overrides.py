@@ -82,15 +82,23 @@ def put(value: object, keys: Sequence[str], new: object) -> object:
     key, rest = keys[0], keys[1:]
     if isinstance(value, dict):
         value = value.copy()
+        if _is_position(key) and any(isinstance(held, int) for held in value):
+            key = int(key)  # of a dict like {255: 1}
+        if rest and key not in value and _is_position(rest[0]):
+            raise KeyError(f'there is no list {key!r} that could have a position {rest[0]}; state the whole of it')
         value[key] = put(value.get(key, {} if rest else None), rest, new)
         return value
     if isinstance(value, (list, tuple)):
-        if not key.lstrip('-').isdigit() or not -len(value) <= int(key) < len(value):
+        if not _is_position(key) or not -len(value) <= int(key) < len(value):
             raise KeyError(f'{key!r} is no position in a {type(value).__name__} of {len(value)}')
         items = list(value)
         items[int(key)] = put(items[int(key)], rest, new)
         return type(value)(items)
     raise TypeError(f'{value!r} has no {key!r} in it')
+
+
+def _is_position(key: str) -> bool:
+    return key.lstrip('-').isdigit()
 
 
 def _run_again(cfg: Config, options: dict) -> Config:
@@ -110,7 +118,7 @@ def _run_again(cfg: Config, options: dict) -> Config:
         result = copy.deepcopy(cfg)
     for (top, *rest), value in pairs:  # what no assignment of a file has taken up
         try:
-            result[top] = put(result.get(top, {} if rest else None), rest, value)
+            result[top] = put({top: result[top]} if top in result else {}, [top, *rest], value)[top]
         except (KeyError, TypeError) as error:
             raise type(error)(f'--cfg-options {".".join([top, *rest])}: {error.args[0]}') from None
     return result
@@ -182,7 +190,7 @@ def put_options(name: str, value: object, complete: bool = False) -> object:
     """
     _plain.get()[name] = value
     for (top, *rest), new in _options.get():
-        positions = any(key.lstrip('-').isdigit() for key in rest)
+        positions = any(map(_is_position, rest))
         if top == name and (complete or not positions) and (not rest or _look_up(value, rest[:-1]) is not None):
             with suppress(KeyError, TypeError):  # said of the whole config, where it may fit
                 value = put(value, rest, new)

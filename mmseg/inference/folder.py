@@ -29,6 +29,7 @@ from .sources import Entry, frame_rate
 STATE = '.predict'
 CSV, COCO, COCO_POLYGONS = 'csv', 'coco', 'coco-polygons'
 KINDS = (*FILES, CSV, COCO, COCO_POLYGONS)
+TABLES = {CSV: 'areas.csv', COCO: 'coco.json', COCO_POLYGONS: 'coco-polygons.json'}
 
 
 class ResultFolder:
@@ -82,11 +83,10 @@ class ResultFolder:
             ValueError: ``resume``, but what is there was made with other settings.
         """
         settings = self.state / 'settings.json'
-        for folder in FILES if not self.state.is_dir() else ():
-            if (self.path / folder).is_dir() and any((self.path / folder).iterdir()):
-                raise FileExistsError(
-                    f'{self.path / folder} holds files that predict did not write; give another folder'
-                )
+        for place in () if self.state.is_dir() else (self.path / name for name in (*FILES, *TABLES.values())):
+            if place.is_file() or (place.is_dir() and any(place.iterdir())):
+                what = 'is a file' if place.is_file() else 'holds files'
+                raise FileExistsError(f'{place} {what} that predict did not write; give another folder')
         if resume and settings.is_file():
             before = json.loads(settings.read_text())
             changed = [key for key in {*before, *self.settings} if before.get(key) != self.settings.get(key)]
@@ -223,7 +223,7 @@ class ResultFolder:
                 yield json.loads(files[path].readline())
 
     def _write_csv(self, places: dict, names: Sequence[str]) -> None:
-        with atomic_write(str(self.path / 'areas.csv')) as file:
+        with atomic_write(str(self.path / TABLES[CSV])) as file:
             text = io.TextIOWrapper(file, encoding='utf-8', newline='')
             table = csv.writer(text)
             table.writerow(['image', 'class', 'pixels', 'share'])
@@ -241,7 +241,7 @@ class ResultFolder:
         )
         found = ((i, one) for i, record in enumerate(self._read(places), 1) for one in record[kind])
         annotations = (dict(id=number, image_id=i, **one) for number, (i, one) in enumerate(found, 1))
-        with atomic_write(str(self.path / f'{kind}.json')) as file:
+        with atomic_write(str(self.path / TABLES[kind])) as file:
             parts = dict(categories=coco_categories(classes), images=images, annotations=annotations)
             for before, (name, items) in zip('{,,', parts.items(), strict=True):
                 file.write(f'{before}"{name}":['.encode())

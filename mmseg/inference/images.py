@@ -73,7 +73,9 @@ def _file(path: str) -> str:
     if '://' in path:  # mmengine's file backends
         return path
     shown = repr(path) if len(path) < 300 else f'{path[:40]!r}... ({len(path)} characters)'
-    if os.path.isdir(path) or not path:
+    if not path:
+        raise FileNotFoundError("image '': the name of the file is empty")
+    if os.path.isdir(path):
         raise IsADirectoryError(f'{shown} is a folder, not an image; give its files as a list')
     try:
         os.stat(path)
@@ -95,13 +97,15 @@ def _read_pil(image: PIL.Image.Image, loader: Loader) -> np.ndarray:
 
 
 def _channels_last(image: Tensor) -> np.ndarray:
+    if image.layout != torch.strided or image.is_meta:
+        raise TypeError(f'not an image: {describe(image)} without values in memory; expected {EXPECTED}')
     image = image.detach().cpu()
     if image.dtype == torch.bfloat16:
         image = image.float()
     if image.dim() != 3:
         return image.numpy()
-    first, last = image.shape[0], image.shape[-1]
-    return image.numpy() if last <= 4 < first else image.permute(1, 2, 0).numpy()
+    channels_first = image.shape[0] <= max(image.shape[-1], 4)  # of two sides the shorter one holds the channels
+    return image.permute(1, 2, 0).numpy() if channels_first else image.numpy()
 
 
 def _as_loaded(array: np.ndarray, color_type: str, what: str) -> np.ndarray:

@@ -1,8 +1,10 @@
 """The test pipeline of a config, for images that come one by one instead of from the test set."""
 
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import mmcv.transforms
 import numpy as np
 from mmcv.transforms import TestTimeAug
@@ -18,6 +20,7 @@ from .scope import default_scope
 
 AT_OWN_SIZE = dict(type='AlignResize', scale_factor=1.0)
 FILE_LOADERS = (LoadImageFromFile, mmcv.transforms.LoadImageFromFile)
+PLAIN_LOADING = [loader.transform for loader in FILE_LOADERS]
 ANNOTATION_LOADERS = (LoadAnnotations, mmcv.transforms.LoadAnnotations)
 
 Step = dict | Callable
@@ -27,8 +30,9 @@ class ImagePipeline:
     """From an image to what a model's ``test_step`` takes, exactly as the config's test set does it.
 
     All steps are the test set's own, with their arguments, wherever they are nested, but for those that load
-    annotations. An array takes the place of what the config's loader reads from a file. A dataset that brings its
-    images itself has no loader; files are then read by a plain ``LoadImageFromFile``.
+    annotations. An array takes the place of what the config's loader reads from a file; a loader derived from ours
+    that does more gets it as a PNG file. A dataset that brings its images itself has no loader; files are then read
+    by a plain ``LoadImageFromFile``.
 
     Args:
         cfg: a whole config, with ``test_dataloader`` (or mmsegmentation's ``test_pipeline``).
@@ -81,8 +85,29 @@ class ImagePipeline:
                 f'{describe(image)}: the pipeline loads images by a step of its own, so give a file; for others, '
                 'derive that step from LoadImageFromFile'
             )
+        elif type(self.loader).transform not in PLAIN_LOADING:
+            return self._through_file(source, image)
         else:
             results, steps = dict(img=source, img_path=None), self._of_arrays
+        return self._run(steps, results)
+
+    def _through_file(self, array: np.ndarray, image: Image) -> tuple[dict, np.ndarray | None]:
+        if array.dtype not in (np.uint8, np.uint16) or array.shape[2:] not in ((), (1,), (3,), (4,)):
+            raise TypeError(
+                f'{describe(image)}: {type(self.loader).__name__} loads images its own way, and no PNG file for it can '
+                'hold this one: give a file'
+            )
+        with tempfile.NamedTemporaryFile(suffix='.png') as file:
+            file.write(cv2.imencode('.png', array, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes())
+            file.flush()
+            results, picture = self._run(self._of_files, dict(img_path=file.name))
+        samples = results['data_samples']
+        for sample in samples if isinstance(samples, list) else [samples]:
+            sample.set_metainfo(dict(img_path=None))
+        return results, picture
+
+    def _run(self, steps: list[Callable], results: dict) -> tuple[dict, np.ndarray | None]:
+        source = results['img_path']
         results['seg_fields'], picture = [], None
         for step in steps:
             results = step(results)

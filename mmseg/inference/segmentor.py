@@ -130,6 +130,7 @@ class Segmentor:
 
     def samples(self, images: Iterable[Image], batch_size: int = 1) -> Iterator[SegDataSample]:
         """Segment images, ``batch_size`` at a time, each loaded when its turn comes."""
+        check_batch_size(batch_size)
         images = iter(images)
         while batch := [self.prepare(image) for image in islice(images, batch_size)]:
             yield from self.predict(batch)
@@ -146,6 +147,11 @@ class Segmentor:
             labels = labels.masked_fill(labels == unwanted, self.classes.nothing)
         scores = probabilities.half().cpu().numpy() if self.scores else None
         return labels.cpu().numpy().astype(self.classes.dtype), scores
+
+
+def check_batch_size(batch_size: int) -> None:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f'batch_size={batch_size!r}: it must be a whole number, 1 or more')
 
 
 def _probabilities(model: nn.Module, scores: Tensor) -> Tensor:

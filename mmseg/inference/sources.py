@@ -5,6 +5,7 @@ All become entries, one for each image or video, each with the name that its res
 
 import difflib
 import glob
+import logging
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 
 from mmseg.utils.text_file import read_lines
 
@@ -258,7 +260,7 @@ def _flat(inputs: Input) -> Iterator[Any]:
 def _below(folder: str, skip: set[str]) -> Iterator[str]:
     """All image files below a folder, links followed, hidden ones left out."""
     seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=_left_out, followlinks=True):
         facts = os.stat(place)
         if (facts.st_dev, facts.st_ino) in seen or os.path.realpath(place) in skip:
             folders[:] = []
@@ -268,6 +270,10 @@ def _below(folder: str, skip: set[str]) -> Iterator[str]:
         for name in files:
             if _suffix(name) in IMAGES and not name.startswith('.'):
                 yield os.path.join(place, name)
+
+
+def _left_out(error: OSError) -> None:
+    print_log(f'left out: folder {error.filename!r} cannot be read: {error.strerror}', 'current', logging.WARNING)
 
 
 def _suffix(path: str) -> str:

@@ -48,6 +48,10 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             raise ValueError('SegDataPreProcessor: bgr_to_rgb and rgb_to_bgr exclude each other')
         if (mean is None) != (std is None):
             raise ValueError('SegDataPreProcessor: give both mean and std, or neither')
+        if mean is not None and not all(hasattr(numbers, '__len__') for numbers in (mean, std)):
+            raise TypeError(f'SegDataPreProcessor: mean={mean!r} and std={std!r} are lists: one number a channel')
+        if std is not None and not all(number > 0 for number in std):
+            raise ValueError(f'SegDataPreProcessor: std={std}: numbers that images are divided by, each above 0')
         if mean is not None and len(mean) != len(std):
             raise ValueError(f'SegDataPreProcessor: mean={mean} and std={std} need one number each for every channel')
         if unknown := set(test_cfg or {}) - {'size', 'size_divisor'}:

@@ -18,6 +18,7 @@ MARKS = {
 }
 LINE_ENDS = re.compile(r'\r\n|\r|\n')  # str.splitlines knows others, which may stand inside of a name
 MARK = '\ufeff'
+AROUND = MARK + ' \t\f\v\xa0\u200b\x1a'  # blanks, also those of web pages, and the sign by which DOS ended a file
 SAVE = 'Save it as UTF-8, in an editor or by: iconv -f OLD_ENCODING -t UTF-8 OLD_FILE > NEW_FILE'
 
 
@@ -51,7 +52,7 @@ def read_text(path: str | Path, backend_args: dict | None = None) -> str:
 def read_lines(path: str | Path, backend_args: dict | None = None) -> list[str]:
     """The lines of :func:`read_text` that are not empty, without blanks around them; any system's line ends."""
     # Files that were appended to each other have marks at other places than the start.
-    lines = (line.strip(MARK + ' \t\f\v\xa0') for line in LINE_ENDS.split(read_text(path, backend_args)))
+    lines = (line.strip(AROUND) for line in LINE_ENDS.split(read_text(path, backend_args)))
     return [line for line in lines if line]
 
 

@@ -145,14 +145,16 @@ class SegLocalVisualizer(Visualizer):
     def _palette(self, labels: np.ndarray) -> np.ndarray:
         meta = self.dataset_meta or {}
         palette, classes = meta.get('palette'), meta.get('classes')
-        if palette:
+        if palette is not None and len(palette):
             return np.array(palette, dtype=np.uint8)
         # 255 means "ignored" by convention, hence is no class to colour where none are known.
         known = labels[(labels >= 0) & (labels < 255)]
-        return spread_palette(len(classes) if classes else int(known.max(initial=0)) + 1)
+        return spread_palette(max(0 if classes is None else len(classes), int(known.max(initial=0)) + 1))
 
     def _write_names(self, drawn: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> None:
-        classes = (self.dataset_meta or {}).get('classes') or [str(i) for i in range(len(palette))]
+        classes = (self.dataset_meta or {}).get('classes')
+        if classes is None or not len(classes):
+            classes = [str(i) for i in range(len(palette))]
         height, width = labels.shape
         scale = max(min(height, width) / 1000, 0.35)
         thickness = max(round(2 * scale), 1)

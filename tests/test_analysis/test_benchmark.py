@@ -80,5 +80,5 @@ def test_the_command(tmp_path):
 def test_a_work_that_fails_ends_the_command():
     command = [*COMMAND, 'forward-n-16x16']  # too small for the network
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert '32x32 is the smallest' in done.stderr and 'forward-n-16x16 with' in done.stderr

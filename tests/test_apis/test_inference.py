@@ -86,6 +86,21 @@ def test_the_picture_is_drawn_and_saved(model, tmp_path):
     assert np.array_equal(cv2.imread(str(tmp_path / 'o.png'))[..., ::-1], colours)
 
 
+def test_a_model_with_half_of_its_names_and_colours_is_drawn(model, monkeypatch):
+    picture = image(64, 80)
+    result = inference_model(model, picture)
+    names, colours = model.dataset_meta['classes'], np.array(model.dataset_meta['palette'])
+    for meta in (dict(classes=names), dict(palette=colours), dict(classes=np.array(names), palette=colours), None):
+        monkeypatch.setattr(model, 'dataset_meta', meta)
+        assert show_result_pyplot(model, picture, result).shape == (64, 80, 3)
+
+
+@pytest.mark.parametrize('wrong', [None, 3, ['a.py']])
+def test_what_is_no_config_is_refused(wrong):
+    with pytest.raises(TypeError, match='expected a config file'):
+        init_model(wrong)
+
+
 def test_any_image_that_was_segmented_can_be_drawn(model, tmp_path):
     picture = image(64, 80)
     result = inference_model(model, picture)

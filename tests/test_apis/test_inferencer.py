@@ -102,6 +102,16 @@ def test_a_result_shows_itself(inferencer, images, tmp_path):
         result.save(tmp_path / 'a.xyz')
 
 
+def test_colours_may_be_an_array_and_a_batch_is_no_less_than_an_image(model, images):
+    palette = np.array([[i, 255 - i, 7] for i in range(8)])
+    inferencer = MMSegInferencer(model, classes=np.array([f'c{i}' for i in range(8)]), palette=palette)
+    assert inferencer.result(images[0]).classes.names[7] == 'c7'
+    result = inferencer(images[0], opacity=1.0, with_labels=False)
+    assert np.array_equal(result['visualization'], palette.astype(np.uint8)[result['predictions']])
+    with pytest.raises(ValueError, match='batch_size=0'):
+        inferencer(images, batch_size=0)
+
+
 @pytest.mark.parametrize('wrong', [None, 3.5, np.zeros((2, 4, 4, 3), np.uint8)])
 def test_what_is_no_image_is_refused(inferencer, wrong):
     with pytest.raises((TypeError, ValueError), match='not an image'):

@@ -169,6 +169,15 @@ def test_resume_does_what_is_missing_or_changed(model, photos, tmp_path):
     assert predict(model, photos, **options).done == 5
 
 
+@pytest.mark.parametrize('table', ['areas.csv', 'coco.json', 'coco-polygons.json'])
+def test_a_table_of_somebody_else_is_not_overwritten(model, photos, tmp_path, table):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / table).write_text('mine')
+    with pytest.raises(FileExistsError, match=f'{table} is a file that predict did not write'):
+        predict(model, photos, tmp_path / 'out')
+    assert (tmp_path / 'out' / table).read_text() == 'mine'
+
+
 def test_the_first_image_that_shares_a_name_keeps_it(model, photos, tmp_path):
     cv2.imwrite(str(photos / 'c.jpg'), np.zeros((48, 40, 3), np.uint8))
     predict(model, photos, tmp_path / 'out', save=['labels'])

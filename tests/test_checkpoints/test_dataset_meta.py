@@ -17,6 +17,7 @@ BOTH = {'classes': ['a', 'b'], 'palette': COLOURS}
         ({'dataset_meta': {'classes': ('a',), 'palette': [[1, 2, 3]]}}, {'classes': ('a',), 'palette': [[1, 2, 3]]}),
         ({'CLASSES': ('b',), 'PALETTE': [[1, 2, 3]]}, {'classes': ('b',), 'palette': [[1, 2, 3]]}),
         ({'CLASSES': ('b',), 'PALETTE': None}, {'classes': ('b',)}),  # mmsegmentation 0.x
+        ({'dataset_meta': {'CLASSES': ['a', 'b'], 'PALETTE': COLOURS}}, BOTH),  # mmsegmentation 1.0.0rc
         ({'dataset_meta': {'classes': ['a', 'b']}}, {'classes': ['a', 'b']}),
         ({'dataset_meta': {'palette': COLOURS}}, {'palette': COLOURS}),
         ({'dataset_meta': {'classes': None, 'palette': COLOURS}, 'CLASSES': ['a', 'b']}, BOTH),

@@ -62,6 +62,8 @@ class TestNames:
             ('backbone.', 'backbone.module._orig_mod.'),
             ('decode_head.', '_orig_mod.decode_head.module.'),
             ('backbone.stages.1.', 'backbone.stages._orig_mod.1._orig_mod.'),
+            ('backbone.stages.1.', 'backbone.stages.1._checkpoint_wrapped_module.'),
+            ('backbone.stages.1.', '_forward_module.backbone.stages.1._fsdp_wrapped_module.'),
         ],
     )
     def test_additions_of_any_kind_load(self, tmp_path, place, name):

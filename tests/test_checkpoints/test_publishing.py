@@ -102,14 +102,14 @@ def test_the_api_takes_classes_and_palette_from_it(tmp_path, suffix):
     assert same(again.state_dict(), model.state_dict())
 
 
-def test_a_palette_that_is_missing_or_an_array(tool, tmp_path):
+def test_a_palette_that_is_missing_or_an_array(tmp_path):
     for stated, colours in (
         (dict(classes=('a', 'b')), None),
         (dict(classes=('a', 'b'), palette=np.array([[1, 2, 3], [4, 5, 6]])), [[1, 2, 3], [4, 5, 6]]),
         (dict(palette=[[1, 2, 3]]), [[1, 2, 3]]),
     ):
         torch.save(dict(state_dict={'a': torch.zeros(1)}, meta=dict(dataset_meta=stated)), tmp_path / 'c.pth')
-        meta = load_checkpoint_file(tool.publish(tmp_path / 'c.pth', tmp_path / 'p.pth'))['meta']['dataset_meta']
+        meta = load_checkpoint_file(publish(tmp_path / 'c.pth', tmp_path / 'p.pth'))['meta']['dataset_meta']
         assert meta.get('classes') == (['a', 'b'] if 'classes' in stated else None)
         assert meta['palette'] == colours if colours else len(meta['palette']) == 2
 

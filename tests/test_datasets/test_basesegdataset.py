@@ -484,6 +484,10 @@ def test_split_file_errors(root):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
+        (
+            {'data_prefix': {'img_path': ['a', 'b'], 'seg_map_path': 'ann'}},
+            'data_prefix.img_path=.* must be one folder',
+        ),
         ({'data_prefix': {'img_dir': 'img', 'ann_dir': 'ann'}}, r"unknown: \['ann_dir', 'img_dir'\]"),
         ({'data_prefix': {'seg_map_path': 'ann'}}, 'must have img_path'),
         ({'indices': 0}, 'selects no sample'),

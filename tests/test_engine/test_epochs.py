@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 
 from mmseg.engine import EpochBasedTrainLoop, InfiniteSampler, SegRunner
 from mmseg.engine.runner.own_types import can_seek, each_image_once, own_loop, seekable
-from mmseg.engine.runner.preemption import Preempted, heed_sigterm
+from mmseg.engine.runner.preemption import Interrupted, Preempted, heed_sigterm
 from mmseg.engine.runner.skipped_steps import NonFiniteError
 from mmseg.engine.samplers import infinite_sampler
 from mmseg.registry import DATA_SAMPLERS, LOOPS
@@ -207,19 +207,39 @@ def test_a_run_resumed_in_or_at_the_end_of_an_epoch_ends_as_the_whole_one(tmp_pa
 
 
 class Leave(Hook):
+    def __init__(self, number):
+        self.number = number
+
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(2):  # torchrun hands on what the terminal has sent already
+                os.kill(os.getpid(), self.number)
 
 
-def test_sigterm_saves_the_middle_of_an_epoch(tmp_path, whole):
+@pytest.mark.parametrize(('number', 'leave'), [(signal.SIGTERM, Preempted), (signal.SIGINT, Interrupted)])
+def test_a_signal_saves_the_middle_of_an_epoch(tmp_path, whole, number, leave):
     runner = SegRunner.from_cfg(Config(toy_config(tmp_path, **EXACTING)))
-    runner.register_hook(Leave())
-    with heed_sigterm(), pytest.raises(Preempted):
+    runner.register_hook(Leave(number))
+    with heed_sigterm(), pytest.raises(leave):
         runner.train()
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'iter_5.pth')
     train(tmp_path, resume='auto', **EXACTING)
     assert_same(states(whole[0]), states(tmp_path))
+
+
+@LOOPS.register_module()
+class OfOthers(mmengine.runner.EpochBasedTrainLoop):
+    """Derived from mmengine's loop."""
+
+
+def test_hooks_count_epochs_in_a_loop_of_others(tmp_path):
+    loader = dict(batch_size=4, sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(type='ToyDataset'))
+    train_cfg = dict(type='OfOthers', max_epochs=2)
+    train(tmp_path, train_cfg=train_cfg, train_dataloader=loader, param_scheduler=dict(type='PolyLR'))
+    assert files(tmp_path) == ['best_mIoU_epoch_1.pth', 'epoch_1.pth', 'epoch_2.pth']
+    del loader['sampler']
+    with pytest.raises(ValueError, match='states no sampler: write'):
+        train(tmp_path, train_cfg=train_cfg, train_dataloader=loader, param_scheduler=dict(type='PolyLR'))
 
 
 def test_numbers_that_go_wrong_end_the_run(tmp_path):

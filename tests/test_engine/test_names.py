@@ -29,7 +29,9 @@ IN_DATASET = 'train_dataloader.dataset.datasets.0.metainfo'
         ('optim_wrapper.clip_grad', dict(max_nrom=1.0), "optim_wrapper.clip_grad has no 'max_nrom'"),
         ('optim_wrapper.clip_grad', dict(type='value', max_norm=1.0), "clip_grad has no 'max_norm'"),
         ('default_hooks.loger', dict(interval=1), "default_hooks.loger states no type, did you mean 'logger'"),
+        ('default_hooks.chekpoint', dict(type='CheckpointHook'), 'default_hooks.chekpoint .* did you mean .checkpoint'),
         ('log_processor.custom_cfg', [dict(data_src='loss', method_name='man')], 'custom_cfg.0.method_name=.man'),
+        ('log_processor.custom_cfg', [dict(data_src='loss', window_size='globl')], 'custom_cfg.0.window_size=.globl'),
         (IN_DATASET, dict(clases=('a',)), f"{IN_DATASET} has 'clases', .* did you mean 'classes'"),
         ('load_form', 'a.pth', "nothing reads 'load_form', did you mean 'load_from'"),
         ('custom_hook', [dict(type='EMAHook')], "nothing reads 'custom_hook', did you mean 'custom_hooks'"),
@@ -59,6 +61,10 @@ def test_variables_that_something_takes_up_may_be_called_so(tmp_path):
     ('rules', 'message'),
     [
         (dict(custom_keys={'backbnoe': dict(lr_mult=0.1)}), "has 'backbnoe' in its name, did you mean 'backbone'"),
+        (
+            dict(custom_keys={'backbone': dict(lr_mul=0.1)}),
+            "custom_keys.backbone has no 'lr_mul', did you mean 'lr_mult'",
+        ),
         (dict(norm_decay=0.0), "paramwise_cfg has no 'norm_decay', did you mean 'norm_decay_mult'"),
     ],
 )

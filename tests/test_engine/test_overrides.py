@@ -36,6 +36,12 @@ def test_through_several_files_that_each_build_on_the_one_before():
     assert resize.scales[0] == 48  # half of the crop's height
 
 
+def test_a_label_map_has_numbers_for_keys():
+    place = 'train_dataloader.dataset.metainfo.label_map'
+    cfg = load_config(CUSTOM, [f'{place}={{255: 1}}', f'{place}.254=2'])
+    assert cfg.train_dataloader.dataset.metainfo.label_map == {255: 1, 254: 2}
+
+
 def test_what_follows_from_class_names_follows():
     cfg = load_config(CUSTOM, ["classes=('traffic light','car')", 'dataset.img_suffix=[.jpg,.png]', 'palette=None'])
     assert cfg.model.decode_head.num_classes == 2
@@ -153,6 +159,9 @@ def test_the_nearer_option_counts():
     [
         ('tensorboard', ValueError, 'write KEY=VALUE'),
         ('model.=1', ValueError, 'write KEY=VALUE'),
+        ('custom_hooks.0.type=EMAHook', KeyError, "no list 'custom_hooks' that could have a position 0"),
+        ('runner.max_iters=9', KeyError, "has no 'runner', did you mean 'train_cfg.max_iters'"),
+        ('norm_cfg.type=BN', KeyError, "has no 'norm_cfg', did you mean 'model.decode_head.norm_cfg.type'"),
         ('train_pipeline.9.prob=1', KeyError, "train_pipeline.9.prob: '9' is no position in a list of 7"),
         ('train_cfg.max_iters.x=1', TypeError, "train_cfg.max_iters.x: 160000 has no 'x' in it"),
         ('val_evaluator.iou_metrics=[mIoU', ValueError, 'do not match'),

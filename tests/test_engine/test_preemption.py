@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mmseg.engine.runner import preemption
+
 PROGRAM = """
 import os, signal, subprocess, sys
 from functools import partial
@@ -45,3 +47,14 @@ def test_workers_go_on_after_a_strangers_sigterm_and_end_with_their_process(send
     )
     assert (result.returncode, result.stdout.strip()) == (0, 'True'), result.stderr
     assert 'Error' not in result.stderr and 'killed' not in result.stderr
+
+
+def test_a_second_ctrl_c_ends_at_once(monkeypatch):
+    with preemption.heed_sigterm():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # the same keystroke, by way of torchrun
+        assert preemption.all_leave() is preemption.Interrupted
+        monkeypatch.setattr(preemption, 'ONE_KEYSTROKE', -1)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert preemption.all_leave() is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler

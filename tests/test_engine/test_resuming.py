@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -91,11 +92,39 @@ def test_an_unchanged_config_changes_nothing(tmp_path, start):
             config(schedule=dict(type='ReduceOnPlateauLR', monitor='mIoU', by_epoch=True, convert_to_iter_based=False)),
             'counts epochs',
         ),
+        (
+            config(iters=12, schedule={**POLY, 'end': 6}),
+            'last 6 of 12 iterations .* 0: PolyLR ends at iteration 6.*end=12',
+        ),
+        (
+            config(iters=12, schedule=dict(type='OneCycleLR', eta_max=0.2, by_epoch=False, total_steps=6)),
+            'total_steps=6, and this run takes 12 .* set total_steps=12, or end=6',
+        ),
     ],
 )
 def test_what_has_no_meaning_stops_before_the_first_iteration(tmp_path, start, changed, message):
     with pytest.raises(ValueError, match=message):
         train(tmp_path, resume=str(start), **changed)
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'dies'),
+    [
+        (dict(type='PolyLR'), False),
+        (dict(type='PolyLR', end=2), True),
+        (dict(type='PolyLR', end=2, convert_to_iter_based=True), True),
+        ([dict(type='LinearLR', start_factor=0.1, end=1), dict(type='LinearLR', end_factor=0.0, begin=1, end=3)], True),
+        (dict(type='LinearLR', start_factor=0.1, end=1), False),
+        (dict(type='PolyLR', end=2, eta_min=0.01), False),
+        (dict(type='CosineAnnealingLR', T_max=1, end=3), False),  # up again when it ends
+        (dict(type='MultiStepLR', milestones=[1, 2]), False),
+        (dict(type='PolyMomentum', end=2), False),
+    ],
+)
+def test_a_learning_rate_that_dies_early_is_noticed_before_it_is_used(tmp_path, schedule, dies):
+    changes = dict(config(schedule=schedule), train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=4))
+    with pytest.raises(ValueError, match='would learn nothing') if dies else nullcontext():
+        train(tmp_path, **changes)
 
 
 def test_a_schedule_by_metrics_goes_on_unchanged_or_not_at_all(tmp_path):

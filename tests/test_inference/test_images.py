@@ -75,6 +75,9 @@ def test_unchanged_takes_any_channels():
     for channels in (2, 4, 7):
         image = np.zeros((20, 30, channels), np.uint16)
         assert file_or_array(image, AS_IT_IS) is image
+        tensor = torch.zeros((20, 30, channels), dtype=torch.uint8)
+        for form in (tensor, tensor.permute(2, 0, 1)):
+            assert file_or_array(form, AS_IT_IS).shape == (20, 30, channels)
 
 
 REFUSED = {
@@ -102,7 +105,9 @@ REFUSED = {
     'infinite': (torch.full((3, 20, 30), torch.inf), ValueError, 'infinite'),
     'PIL of floats': (PIL.Image.new('F', (9, 9)), ValueError, 'PIL image of mode F, 9 x 9'),
     'empty PIL': (PIL.Image.new('RGB', (0, 9)), ValueError, '9 x 0'),
-    'no name': ('', OSError, 'folder'),
+    'sparse': (torch.zeros(3, 20, 30).to_sparse(), TypeError, 'without values in memory'),
+    'meta': (torch.zeros(3, 20, 30, device='meta'), TypeError, 'without values in memory'),
+    'no name': ('', FileNotFoundError, "image ''"),
     'missing': ('nowhere.jpg', FileNotFoundError, "image 'nowhere.jpg' cannot be opened: No such file"),
     'long': ('x' * 5000, FileNotFoundError, r'5000 characters\) cannot be opened'),
     'null': ('a\0b', FileNotFoundError, 'cannot be opened'),

@@ -157,6 +157,11 @@ def test_loaders_of_a_users_own(folder):
     assert np.array_equal(
         item['inputs'].numpy()[::-1].transpose(1, 2, 0), cv2.imread(str(folder / 'img' / 'a.png'), -1)
     )
+    image = cv2.imread(str(folder / 'img' / 'a.png'), -1)
+    assert_like_the_test_set(config(folder, [dict(type='ReversedChannels'), RESIZE, PACK]), image)
+    assert ImagePipeline(cfg)(np.zeros((9, 9, 4), np.uint8))['data_samples'].img_path is None
+    with pytest.raises(TypeError, match=r'float32 array .* ReversedChannels loads images its own way'):
+        ImagePipeline(cfg)(np.zeros((9, 9, 3), np.float32))
     pipeline = ImagePipeline(config(folder, [dict(type='Ramp'), PACK]))
     assert pipeline(folder / 'img' / 'a.png')['inputs'].shape == (3, 4, 4)
     with pytest.raises(TypeError, match=r'uint8 array of shape \(9, 9, 3\).* give a file'):
@@ -209,7 +214,8 @@ def test_new_style_configs_name_classes(folder):
     (folder / 'base.py').write_text("default_scope = 'mmseg'\n")
     cfg = Config.fromfile(file)
     assert_like_the_test_set(cfg, folder / 'img' / 'a.png')
-    assert_like_the_test_set(cfg, cv2.imread(str(folder / 'img' / 'a.png'), -1))
+    image = cv2.imread(str(folder / 'img' / 'a.png'), -1)
+    assert_like_the_test_set(config(folder, [dict(type='ReversedChannels'), RESIZE, PACK]), image)
 
 
 def test_a_file_that_the_loader_leaves_out(folder):

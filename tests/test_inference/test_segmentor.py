@@ -107,6 +107,23 @@ def test_images_are_loaded_when_their_turn_comes_and_one_at_a_time(model, monkey
         assert torch.equal(one.pred_sem_seg.data, other.pred_sem_seg.data)
 
 
+@pytest.mark.parametrize('batch_size', [0, -1, 2.5, '2', None])
+def test_a_batch_has_an_image_at_least(model, batch_size):
+    with pytest.raises(ValueError, match=f'batch_size={batch_size!r}: it must be a whole number'):
+        inference_model(model, [image(40, 40)], batch_size=batch_size)
+
+
+def test_every_label_has_a_name_and_a_colour(model, monkeypatch):
+    """A checkpoint may state fewer names than its model has scores."""
+    for meta in (dict(classes=('a', 'b'), palette=np.zeros((2, 3))), dict(classes=('a', 'b')), {}, None):
+        monkeypatch.setattr(model, 'dataset_meta', meta)
+        classes = Segmentor(model).classes
+        assert len(classes.names) == len(classes.palette) == model.num_classes
+        assert (
+            classes.names[0] == ('a' if meta else 'class 0') and classes.names[-1] == f'class {len(classes.names) - 1}'
+        )
+
+
 def test_a_result_holds_its_labels_and_no_more(model):
     result = inference_model(model, [image(64, 80)])[0]
     labels = result.pred_sem_seg.data

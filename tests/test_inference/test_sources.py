@@ -1,5 +1,6 @@
 """Everything that can be pointed at, and the names that its results get."""
 
+import errno
 import io
 import os
 
@@ -39,6 +40,20 @@ def test_a_folder_is_searched_and_its_structure_kept(photos):
 def test_links_are_followed_once(photos):
     (photos / 'sub' / 'back').symlink_to(photos)
     assert names(photos) == ['a', 'b', 'sub/c', 'sub/deep/d']
+
+
+def test_a_folder_that_cannot_be_read_is_named(photos, monkeypatch):
+    said, scandir = [], os.scandir
+
+    def closed(place):
+        if os.path.basename(place) == 'deep':
+            raise PermissionError(errno.EACCES, 'Permission denied', place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, 'scandir', closed)
+    monkeypatch.setattr('mmseg.inference.sources.print_log', lambda text, *_: said.append(text))
+    assert names(photos) == ['a', 'b', 'sub/c']
+    assert len(said) == 1 and 'deep' in said[0] and said[0].endswith('cannot be read: Permission denied')
 
 
 def test_files_keep_the_folders_that_tell_them_apart(photos):

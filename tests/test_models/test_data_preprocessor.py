@@ -60,10 +60,12 @@ def test_training_images_larger_than_size():
         dict(mean=[1, 1, 1]),
         dict(size=(8, 8), size_divisor=4),
         dict(test_cfg=dict(siz=1)),
+        dict(mean=1.0, std=1.0),
+        dict(mean=[1, 1, 1], std=[1, 0, 1]),
     ],
 )
 def test_contradictions_raise(cfg):
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((TypeError, ValueError), match='SegDataPreProcessor'):
         SegDataPreProcessor(**cfg)
 
 

@@ -38,6 +38,12 @@ def test_odd_signs_are_no_line_ends_and_marks_in_between_are_none(tmp_path):
     assert read_lines(file) == ['a b\u2028c', 'd\x1ce']
 
 
+def test_blanks_that_nobody_sees_and_the_end_of_a_file_in_dos_are_no_names(tmp_path):
+    file = tmp_path / 'names.txt'
+    file.write_bytes('a\u200b\r\n\xa0b\r\n\x1a'.encode())
+    assert read_lines(file) == ['a', 'b']
+
+
 @pytest.mark.parametrize(
     ('content', 'place'),
     [

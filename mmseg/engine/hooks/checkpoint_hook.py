@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 from mmseg.utils.atomic_file import atomic_write, remove_unfinished
 
+from .epochs import counts_epochs, iters_per_epoch
 from .metric_choice import GREATER_KEYS, LESS_KEYS, require_metrics, rule_for
 
 
@@ -116,7 +117,7 @@ class CheckpointHook(Hook):
         """
         loop = runner.train_loop
         if self.by_epoch is None:
-            self.by_epoch = getattr(loop, 'by_epoch', False)
+            self.by_epoch = counts_epochs(loop)
         elif self.by_epoch and not getattr(loop, 'by_epoch', True):
             raise ValueError(
                 f'CheckpointHook: by_epoch=True, but {type(loop).__name__} counts iterations, and a checkpoint '
@@ -124,8 +125,9 @@ class CheckpointHook(Hook):
             )
         self.filename_tmpl = self.filename_tmpl or ('epoch_{}.pth' if self.by_epoch else 'iter_{}.pth')
         if self.interval is None:
-            of_loop = getattr(loop, 'by_epoch', False)
-            self.interval = loop.val_interval * (loop.iters_per_epoch if of_loop and not self.by_epoch else 1)
+            self.interval = loop.val_interval * (
+                iters_per_epoch(loop) if counts_epochs(loop) and not self.by_epoch else 1
+            )
         self._choose_metrics(require_metrics(runner, self.save_best, 'CheckpointHook: save_best'))
         self._folder = os.path.abspath(self.out_dir or runner.work_dir)
         os.makedirs(self._folder, exist_ok=True)
@@ -217,7 +219,7 @@ class CheckpointHook(Hook):
     def _name(self, runner, meta: dict) -> str:
         if not self.by_epoch:
             return self.filename_tmpl.format(meta['iter'])
-        if meta['iter'] != meta['epoch'] * getattr(runner.train_loop, 'iters_per_epoch', meta['iter']):
+        if meta['iter'] != meta['epoch'] * iters_per_epoch(runner.train_loop):
             return f'iter_{meta["iter"]}.pth'  # asked to leave in the middle of an epoch
         return self.filename_tmpl.format(meta['epoch'])
 

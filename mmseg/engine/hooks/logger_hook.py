@@ -9,6 +9,8 @@ from mmengine.hooks import LoggerHook as _LoggerHook
 
 from mmseg.registry import HOOKS
 
+from .epochs import counts_epochs
+
 
 @HOOKS.register_module()
 class LoggerHook(_LoggerHook):
@@ -66,7 +68,7 @@ class LoggerHook(_LoggerHook):
     def before_train(self, runner) -> None:
         """Settle what to count."""
         if self.log_metric_by_epoch is None:
-            self.log_metric_by_epoch = getattr(runner.train_loop, 'by_epoch', False)
+            self.log_metric_by_epoch = counts_epochs(runner.train_loop)
         self._iters_per_epoch = getattr(runner.train_loop, 'iters_per_epoch', None)
 
     def end_of_epoch(self, dataloader, batch_idx: int) -> bool:

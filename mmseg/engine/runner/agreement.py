@@ -118,10 +118,12 @@ def _classes_of_heads(named: list[tuple[str, Dataset]], heads: list) -> Iterator
         return
     key, dataset = named[0]
     for fact in counted:
-        if fact.value != len(_classes(dataset)):
+        count = len(_classes(dataset))
+        if fact.value != count:
+            fix = 'Name the background in' if count == 1 else f'Set {fact.key}={count}, or choose classes with'
             yield (
-                f'classes: {fact}, but {key} ({type(dataset).__name__}) has {len(_classes(dataset))}. Set '
-                f'{fact.key}={len(_classes(dataset))}, or choose classes with metainfo.classes of each dataset'
+                f'classes: {fact}, but {key} ({type(dataset).__name__}) has {count}. {fix} metainfo.classes of each '
+                'dataset'
             )
 
 

@@ -4,6 +4,8 @@ from mmengine.runner import LogProcessor as _LogProcessor
 
 from mmseg.registry import LOG_PROCESSORS
 
+from ..hooks.epochs import counts_epochs
+
 
 @LOG_PROCESSORS.register_module()
 class LogProcessor(_LogProcessor):
@@ -42,7 +44,7 @@ class LogProcessor(_LogProcessor):
 
     def _settle(self, runner) -> None:
         if self._follows_loop:
-            self.by_epoch = getattr(runner._train_loop, 'by_epoch', False)  # a config where there is no training
+            self.by_epoch = counts_epochs(runner._train_loop)  # a config where there is no training
 
     def _get_dataloader_size(self, runner, mode: str) -> int:
         """In training, iterations: of one, the loader may give several batches."""

@@ -17,7 +17,8 @@ from mmseg.registry import LOOPS
 
 from ..amp import amp_dtype, autocast, best_dtype
 from ..samplers.sample_seed import PROCESS, seed_generators
-from .preemption import Preempted, all_leave, asked_to_leave
+from .preemption import all_leave, asked_to_leave
+from .schedules import refuse_to_learn_nothing
 from .skipped_steps import SkippedSteps
 
 
@@ -35,8 +36,8 @@ class _TrainLoop(BaseLoop):
     due after the checkpoint's iteration and did not end is caught up on.
 
     A step whose loss or gradient is not finite is left out (:mod:`.skipped_steps`), and so is what its batch did
-    to running statistics. SIGTERM ends training after the iteration at hand, with a checkpoint
-    (:mod:`.preemption`).
+    to running statistics. SIGTERM and Ctrl-C end training after the iteration at hand, with a
+    checkpoint (:mod:`.preemption`).
     """
 
     by_epoch: bool  # whether val_interval, and hooks that ask, count epochs
@@ -90,6 +91,7 @@ class _TrainLoop(BaseLoop):
         runner = self.runner
         plan = runner.batch_plan
         runner.logger.info(str(plan))
+        refuse_to_learn_nothing(runner)
         self._accumulate(plan.accumulation)
         runner.call_hook('before_train')
         self.sampler.seek(self._iter * plan.global_batch)
@@ -148,10 +150,10 @@ class _TrainLoop(BaseLoop):
             self._leave_if_asked()
 
     def _leave_if_asked(self) -> None:
-        if all_leave():
-            self.runner.logger.warning(f'asked to leave by SIGTERM after iteration {self._iter}')
+        if leave := all_leave():
+            self.runner.logger.warning(f'asked to leave by {leave.asked_by} after iteration {self._iter}')
             self.runner.call_hook('before_leaving')
-            raise Preempted
+            raise leave
 
     def _accumulate(self, passes: int) -> None:
         """Let the optimizer wrapper add up this many passes, and share gradients in the last only."""
@@ -361,7 +363,7 @@ class ValLoop(_Evaluation, _ValLoop):
     def run(self) -> dict:
         """Validate the model and return the metrics by name.
 
-        Asked to leave by SIGTERM, it does so at once if the iteration that it validates is on the disk: a
+        Asked to leave by a signal, it does so at once if the iteration that it validates is on the disk: a
         resumed run validates it again. Otherwise it validates to the end first.
         """
         runner = self.runner
@@ -373,9 +375,9 @@ class ValLoop(_Evaluation, _ValLoop):
             if saved and asked_to_leave():
                 break
             self.run_iter(idx, data_batch)
-        if saved and all_leave():
-            runner.logger.warning(f'asked to leave by SIGTERM while validating iteration {runner.iter}')
-            raise Preempted
+        if saved and (leave := all_leave()):
+            runner.logger.warning(f'asked to leave by {leave.asked_by} while validating iteration {runner.iter}')
+            raise leave
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
         runner.message_hub.update_info('last_validation', runner.iter)
         runner.call_hook('after_val_epoch', metrics=metrics)

@@ -108,6 +108,9 @@ def check_names_in_model(runner) -> None:
     if not rules or wrapper.get('constructor', 'DefaultOptimWrapperConstructor') != 'DefaultOptimWrapperConstructor':
         return  # our own constructor checks its rules itself
     _check_keys('optim_wrapper.paramwise_cfg', rules, PARAMWISE)
+    settings = {'lr_mult', 'decay_mult', *runner.optim_wrapper.optimizer.defaults}
+    for key, values in (rules.get('custom_keys') or {}).items():
+        _check_keys(f'optim_wrapper.paramwise_cfg.custom_keys.{key}', values, settings)
     names = [f'.{name}' for name, _ in model.named_parameters()]
     for key in rules.get('custom_keys') or {}:
         if key not in SOMETIMES and not any(key in name for name in names):
@@ -151,9 +154,14 @@ def _check_similar(path: str, section: dict) -> None:
 def _check_hooks(hooks: dict) -> None:
     known = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'progress'}
     for name, hook in hooks.items():
+        near = difflib.get_close_matches(name, known, n=1)
         if isinstance(hook, dict) and 'type' not in hook:
-            near = difflib.get_close_matches(name, known, n=1)
             raise KeyError(f'default_hooks.{name} states no type{_did_you_mean(near)}')
+        alike = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if alike and name not in known and not re.search(rf'{alike[0]}(_|\d)|_{alike[0]}', name):
+            raise KeyError(
+                f'default_hooks.{name} replaces none of the hooks that are always there{_did_you_mean(near)}'
+            )
 
 
 def _check_log_processor(processor: dict) -> None:
@@ -163,6 +171,10 @@ def _check_log_processor(processor: dict) -> None:
             near = difflib.get_close_matches(method, known, n=1)
             place = f'log_processor.custom_cfg.{i}.method_name'
             raise KeyError(f'{place}={method!r} is none of {", ".join(known)}{_did_you_mean(near)}')
+        window = column.get('window_size')
+        if window not in (None, 'epoch', 'global') and not isinstance(window, int):
+            place = f'log_processor.custom_cfg.{i}.window_size'
+            raise KeyError(f"{place}={window!r} is neither a whole number nor 'epoch' or 'global'")
 
 
 def _check_clipping(wrapper: dict) -> None:

@@ -1,8 +1,10 @@
-"""Where a config names a loop, hook or sampler of mmengine's that this package has in a form that keeps more promises.
+"""Where a config names a loop, hook, sampler or dataset of mmengine's of which this package has a form that keeps more
+promises.
 
 A config may name it in several ways; what counts is the class that the name leads to.
 """
 
+import mmengine.dataset
 from mmengine import hooks
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler, InfiniteSampler
@@ -11,13 +13,15 @@ from mmengine.registry import Registry
 from mmengine.runner import BaseLoop, loops
 from torch.utils.data import DataLoader, Sampler
 
-from mmseg.registry import DATA_SAMPLERS, HOOKS, LOOPS
+from mmseg.datasets import wrappers
+from mmseg.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS
 
 from ..hooks import CheckpointHook, EarlyStoppingHook, LoggerHook
 from ..samplers import InfiniteSampler as SeekableSampler
 from .batch_plan import BatchPlan
 
 OWN_HOOKS = CheckpointHook, EarlyStoppingHook, LoggerHook
+OWN_DATASETS = wrappers.ConcatDataset, wrappers.RepeatDataset, wrappers.ClassBalancedDataset
 
 
 def resolved(registry: Registry, kind: str | type | None) -> type | None:
@@ -42,6 +46,31 @@ def own_hook(hook: Hook | dict) -> Hook | dict:
             if kind is getattr(hooks, ours.__name__):
                 return {**hook, 'type': ours}
     return hook
+
+
+def own_dataset(cfg: object, key: str) -> object:
+    """The config of a dataset, with the wrappers here in place of mmengine's of the same name, however deep.
+
+    Raises:
+        TypeError: several datasets stand where one is due; ``key`` says where in a dataloader.
+    """
+    if isinstance(cfg, (list, tuple)):
+        raise TypeError(
+            f'the {key} of a dataloader is a list; to join datasets, write '
+            f"{key}=dict(type='ConcatDataset', datasets=[...])"
+        )
+    if not isinstance(cfg, dict):
+        return cfg
+    cfg = dict(cfg)
+    if 'dataset' in cfg:
+        cfg['dataset'] = own_dataset(cfg['dataset'], f'{key}.dataset')
+    if isinstance(cfg.get('datasets'), (list, tuple)):
+        cfg['datasets'] = [own_dataset(part, f'{key}.datasets.{i}') for i, part in enumerate(cfg['datasets'])]
+    kind = resolved(DATASETS, cfg.get('type'))
+    for ours in OWN_DATASETS:
+        if kind is getattr(mmengine.dataset, ours.__name__):
+            cfg['type'] = ours
+    return cfg
 
 
 def refuse_what_others_cannot(loop: BaseLoop, plan: BatchPlan) -> None:

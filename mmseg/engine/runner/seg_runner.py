@@ -41,7 +41,7 @@ from .distributed import bare_model, describe_processes, init_process_group, job
 from .log_processor import LogProcessor
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from .names import check_names, check_names_in_model
-from .own_types import can_seek, each_image_once, own_hook, own_loop, refuse_what_others_cannot, seekable
+from .own_types import can_seek, each_image_once, own_dataset, own_hook, own_loop, refuse_what_others_cannot, seekable
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
 from .resuming import is_same_run, resume_optimizer_and_schedules
@@ -157,8 +157,14 @@ class SegRunner(Runner):
         """As mmengine's, after handing down ``data_root``; samples of the training stream are seeded one by one."""
         if isinstance(dataloader, dict):
             dataloader = dict(dataloader)
+            dataloader['dataset'] = own_dataset(dataloader['dataset'], 'dataset')
             if isinstance(dataloader['dataset'], dict):
                 dataloader['dataset'] = hand_down_data_root(dataloader['dataset'], self.cfg.get('data_root'))
+            if not {'sampler', 'batch_sampler'} & set(dataloader):
+                raise ValueError(
+                    "a dataloader states no sampler: write sampler=dict(type='InfiniteSampler', shuffle=True) in "
+                    "train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False) in others"
+                )
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
             if can_seek(dataloader.get('sampler')):

@@ -143,7 +143,13 @@ class MLP(nn.Module):
         self.fc2 = PointwiseConv(ratio * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.conv(self.act(self.fc1(x))))
+        hidden = self.fc1(x)
+        if torch.is_grad_enabled():  # one wide map less to keep: its activation is cheap to repeat
+            return self.fc2(checkpoint(self.mix, hidden, use_reentrant=False, preserve_rng_state=False))
+        return self.fc2(self.mix(hidden))
+
+    def mix(self, hidden: Tensor) -> Tensor:
+        return self.conv(self.act(hidden))
 
 
 class Block(nn.Module):

@@ -75,7 +75,7 @@ class EncoderDecoder(PretrainedModule, BaseModel):
             self.auxiliary_head = nn.ModuleList(heads) if several else heads[0]
         self.train_cfg = train_cfg
         self.test_cfg = _check_test_cfg(test_cfg)
-        self.frozen = [freeze] if isinstance(freeze, str) else list(freeze)
+        self.frozen = [freeze] if isinstance(freeze, str) else freeze
         freeze_parts(self, self.frozen)
         if not torch.cuda.is_available():
             revert_sync_batchnorm(self)  # it is for several GPUs; elsewhere a BatchNorm is the same

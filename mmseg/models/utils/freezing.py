@@ -24,8 +24,13 @@ def freeze_parts(model: nn.Module, paths: Sequence[str]) -> None:
             'backbone.stages.*.embed'.
 
     Raises:
+        TypeError: ``paths`` are none.
         ValueError: for a path that names nothing, with those that are near.
     """
+    if not isinstance(paths, (list, tuple)) or not all(isinstance(path, str) for path in paths):
+        raise TypeError(
+            f"{type(model).__name__}: freeze={paths!r} must be a path or a list of them, such as ['backbone.stages.0']"
+        )
     parts = {**dict(model.named_modules()), **dict(model.named_parameters())} if paths else {}
     for path in paths:
         found = [part for name, part in parts.items() if name and fnmatchcase(name, path)]
@@ -44,9 +49,10 @@ def stages_to_freeze(frozen_stages: int, embedding: str, stages: Sequence[str]) 
         frozen_stages: N; 0 is the embedding alone, -1 nothing.
         embedding, stages: the paths of the backbone's embedding (stem) and of its stages in order.
     """
-    if not -1 <= frozen_stages <= len(stages):
+    is_count = isinstance(frozen_stages, int) and not isinstance(frozen_stages, bool)
+    if not is_count or not -1 <= frozen_stages <= len(stages):
         raise ValueError(
-            f'frozen_stages={frozen_stages}: write the number of stages to freeze, 0 to {len(stages)} '
+            f'frozen_stages={frozen_stages!r}: write the number of stages to freeze, 0 to {len(stages)} '
             '(0 is the embedding alone), or -1 for none'
         )
     return [embedding, *stages[:frozen_stages]] if frozen_stages >= 0 else []

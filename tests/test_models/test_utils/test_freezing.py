@@ -107,6 +107,18 @@ def test_a_path_that_names_nothing(path, near):
         tiny_segmentor(freeze=[path])
 
 
+@pytest.mark.parametrize('freeze', [None, True, [0], {'backbone': True}])
+def test_what_is_no_path(freeze):
+    with pytest.raises(TypeError, match='freeze=.* must be a path or a list of them'):
+        tiny_segmentor(freeze=freeze)
+
+
+@pytest.mark.parametrize('count', [None, True, '2', 2.0, [0, 1]])
+def test_what_is_no_number_of_stages(count):
+    with pytest.raises(ValueError, match='frozen_stages=.*: write the number of stages'):
+        stages_to_freeze(count, 'stem', ['1', '2'])
+
+
 def test_frozen_stages():
     assert stages_to_freeze(-1, 'stem', ['1', '2']) == []
     assert stages_to_freeze(0, 'stem', ['1', '2']) == ['stem']
