@@ -12,7 +12,7 @@ from mmseg.inference.segmentor import Prepared
 from mmseg.inference.sinks import FILES, Overlay
 from mmseg.inference.tiles import Large
 
-from .inference import init_model
+from .inference import init_model, require_weights
 
 PATH, ERROR = 'path', 'error'
 
@@ -34,7 +34,7 @@ class RayStage:
         save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'geotiff'.
 
     Raises:
-        ValueError: a kind has another name.
+        ValueError: a kind has another name, or the config is a file and there is no checkpoint.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class RayStage:
     ) -> None:
         if unknown := [kind for kind in save if kind not in FILES]:
             raise ValueError(f'rows can have {", ".join(FILES)}, not {unknown}')
+        require_weights(config, checkpoint)
         self.sinks = [FILES[kind]() for kind in save]
         self.draws = Overlay.folder in save
         scores = any(sink.needs_scores for sink in self.sinks)

@@ -58,6 +58,8 @@ def test_rows_get_the_bytes_of_results(weights, paths):
 def test_wrong_use_is_refused(weights):
     with pytest.raises(ValueError, match=r"rows can have overlay, labels.* not \['csv'\]"):
         RayStage(CONFIG, weights, 'cpu', save=['csv'])
+    with pytest.raises(ValueError, match='weights are missing'):
+        RayStage(CONFIG)
     with pytest.raises(ValueError, match="need a column 'path'.* these have file"):
         RayStage(CONFIG, weights, 'cpu')(dict(file=np.array(['a.png'])))
 
