@@ -113,6 +113,10 @@ def read_bytes(path: str | Path, what: str, backend_args: dict | None = None) ->
             f"{what} '{path}' does not exist. Check data_root, data_prefix, the file suffixes "
             'and the split file of the dataset.'
         ) from error
+    except OSError as error:  # of an address, it does not say which
+        if str(path) in str(error):
+            raise
+        raise OSError(f"{what} '{path}' cannot be read: {error}") from error
     if not content:
         raise UnreadableFileError(f"{what} '{path}' is empty (0 bytes). Fetch or convert it again.", 'empty')
     return content

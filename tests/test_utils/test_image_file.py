@@ -252,3 +252,12 @@ def test_any_truncation_is_refused_or_complete(tmp_path, rgb, backend, suffix):
             assert str(path) in str(error)
         else:
             np.testing.assert_array_equal(img, whole)
+
+
+def test_an_address_that_does_not_answer_is_named(monkeypatch):
+    def get(path, backend_args=None):
+        raise OSError('<urlopen error [Errno 111] Connection refused>')
+
+    monkeypatch.setattr('mmseg.utils.image_file.fileio.get', get)
+    with pytest.raises(OSError, match="image 'http://host/a.jpg' cannot be read: .*Connection refused"):
+        read_image('http://host/a.jpg')
