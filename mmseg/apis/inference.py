@@ -74,6 +74,12 @@ def init_model(
     return model.to(device if torch.cuda.is_available() or not str(device).startswith('cuda') else 'cpu').eval()
 
 
+def require_weights(config: str | Path | Config, checkpoint: str | Path | None) -> None:
+    """Raises ValueError where :func:`init_model` would make up the weights of a config file."""
+    if checkpoint is None and isinstance(config, (str, Path)) and Path(config).is_file():
+        raise ValueError(f'the weights are missing: give a checkpoint of {str(config)!r}')
+
+
 def inference_model(
     model: nn.Module, imgs: Image | Iterable[Image], scores: bool = False, batch_size: int = 1
 ) -> SegDataSample | list[SegDataSample]:

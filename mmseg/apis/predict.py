@@ -27,7 +27,7 @@ from mmseg.inference.sources import Input, Source
 from mmseg.utils.parallel import available_cpus
 from mmseg.utils.progress import track
 
-from .inference import init_model
+from .inference import init_model, require_weights
 
 SAVE = ('overlay', 'labels', 'csv')
 MAX_ERRORS = 100  # that are kept; all are printed
@@ -133,8 +133,7 @@ class Prediction:
                 raise ValueError('checkpoint, weights and cfg_options are for a model that is still to be built')
             model = copy.deepcopy(model) if half or fuse or compile else model
         else:
-            if checkpoint is None and isinstance(model, (str, Path)) and Path(model).is_file():
-                raise ValueError(f'the weights are missing: give a checkpoint of {str(model)!r}')
+            require_weights(model, checkpoint)
             model = init_model(model, checkpoint, device or 'cuda', cfg_options, weights)
         settings['model'] = _identity(model)
         if fuse:

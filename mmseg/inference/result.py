@@ -1,5 +1,6 @@
 """What is known of one image after it was segmented, and how it shows itself."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,6 +83,23 @@ class Result:
     def save(self, path: str | Path, opacity: float = 0.5, legend: bool = True) -> None:
         """Write :meth:`plot` to a picture file, whose format goes by its suffix."""
         write_picture(path, self.drawn(opacity, legend))
+
+    def to_supervision(self):
+        """``supervision.Detections``: a mask, its box, label and name for each class that occurs, by label.
+
+        Raises:
+            ModuleNotFoundError: ``supervision`` is not installed.
+        """
+        if importlib.util.find_spec('supervision') is None:
+            raise ModuleNotFoundError('to_supervision needs the package supervision: pip install supervision')
+        import supervision
+
+        labels = np.array([label for label, _ in self.counts()], dtype=int)
+        masks = self.labels == labels[:, None, None]
+        names = np.array([self.classes.names[label] for label in labels], dtype=str)
+        return supervision.Detections(
+            xyxy=supervision.mask_to_xyxy(masks), mask=masks, class_id=labels, data=dict(class_name=names)
+        )
 
     def _repr_png_(self) -> bytes:
         return encode(self.drawn(), '.png')
