@@ -191,7 +191,7 @@ def test_unknown_arguments_raise():
 def test_config_builds_and_its_splits_differ():
     cfg = Config.fromfile(CONFIG)
     assert cfg.num_classes == 8 and tuple(cfg.crop_size) == (128, 128)
-    assert cfg.train_dataloader.global_batch_size == 16 and cfg.val_dataloader.dataset.num_scenes == 200
+    assert cfg.train_dataloader.global_batch_size == 8 and cfg.val_dataloader.dataset.num_scenes == 200
     splits = set()
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         dataset = DATASETS.build(loader.dataset)
