@@ -35,7 +35,7 @@ def test_published_weights_load_strictly(name):
 
 @pytest.fixture
 def one_thread():
-    """Sums in the reference's order: OCRNet's softmax over places gets scores up to 1200, which multiply rounding so."""
+    """Sums in the reference's order: OCRNet's softmax over places gets scores up to 1200, which multiply rounding."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
