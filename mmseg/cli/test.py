@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 
 from .parser import Parser, add_run_options, process_count
 
@@ -16,6 +17,9 @@ def add_arguments(parser: Parser) -> None:
     add('--out', metavar='DIR', help='save the predicted label maps here, as PNG')
     add('--show', action='store_true', help='open a window with each prediction')
     add('--show-dir', metavar='DIR', help='save pictures of annotations and predictions here')
+    add('--report', metavar='DIR', help='write a page about the test here: figures, errors, pictures')
+    add('--report-scores', action='store_true', help='let it say how sure the model is (takes memory)')
+    add('--report-images', type=int, default=120, metavar='N', help='images with pictures in it [120]')
     add('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
     add('--wait-time', type=float, default=2.0, metavar='SECONDS', help='how long each window stays open [2]')
     add_run_options(parser)
@@ -33,6 +37,20 @@ def run(args: argparse.Namespace) -> int:
     start_processes(args.command_line, args.gpus, args.launcher)
 
     def work() -> None:
-        test(cfg, checkpoint, args.launcher, args.amp, args.out, args.show, args.show_dir, args.wait_time, args.tta)
+        test(
+            cfg,
+            checkpoint,
+            args.launcher,
+            args.amp,
+            args.out,
+            args.show,
+            args.show_dir,
+            args.wait_time,
+            args.tta,
+            args.report,
+            args.report_scores,
+            args.report_images,
+            shlex.join(['lrformer', *args.command_line]).removesuffix(' --launcher pytorch'),
+        )
 
     return run_program(work)
