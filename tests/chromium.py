@@ -14,7 +14,8 @@ import pytest
 
 CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium: install it, or set CHROMIUM to its file')
-TIMEOUT = 120  # seconds, for machines that are busy
+CODES = dict(Escape=27, ArrowLeft=37, ArrowUp=38, ArrowRight=39, ArrowDown=40)
+TIMEOUT = 60  # seconds, for machines that are busy
 
 
 class Chromium:
@@ -72,7 +73,7 @@ class Chromium:
     def key(self, name: str) -> None:
         """Press a key where the focus is."""
         for kind in ('keyDown', 'keyUp'):
-            self._ask('Input.dispatchKeyEvent', type=kind, key=name)
+            self._ask('Input.dispatchKeyEvent', type=kind, key=name, windowsVirtualKeyCode=CODES.get(name, 0))
 
     def wait(self, condition: str) -> None:
         """Until JavaScript is true."""

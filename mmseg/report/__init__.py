@@ -1,4 +1,5 @@
 from .collecting import ReportMetric
 from .page_of_test import write_test_report
+from .page_of_training import write_training_report
 
-__all__ = ['ReportMetric', 'write_test_report']
+__all__ = ['ReportMetric', 'write_test_report', 'write_training_report']

@@ -126,6 +126,8 @@ class ReportMetric(BaseMetric):
         self.own_seconds += time.perf_counter() - start
 
     def _count(self, name: str, sample: dict, inputs: Tensor) -> None:
+        if 'gt_sem_seg' not in sample:
+            raise ValueError(f'{name}: no annotation to compare with; load it in the test pipeline (LoadAnnotations)')
         label, pred = label_map_of(sample['gt_sem_seg']), label_map_of(sample['pred_sem_seg'])
         classes, facts = len(self.dataset_meta['classes']), self.facts
         matrix = confusion_matrix(label, pred, classes, self.ignore_index).cpu().numpy()

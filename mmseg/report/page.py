@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from mmseg.utils.atomic_file import atomic_write
 
-_BLOCK = '<script type="application/json" id="{name}">'
+_BLOCK = '<script type="application/json" id="json-{name}">'
 
 
 @cache

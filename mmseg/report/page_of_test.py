@@ -14,7 +14,7 @@ from mmseg.version import __version__
 from .collecting import SCORE_BINS, Facts, image_iou
 from .page import write_page
 from .regions import BANDS, BORDER, SIDES
-from .spread import LEVEL, dense_counts, interval, mean_iou, resampled_iou
+from .spread import LEVEL, image_counts, interval, mean_iou, resampled_iou
 
 CONFIDENCE_BINS = 20
 SHOWN = 24  # images of a group
@@ -44,7 +44,7 @@ def write_test_report(
     """
     names = sorted(facts.images)
     scores = [image_iou(facts.images[name]) for name in names]
-    resampled = resampled_iou([dense_counts(facts.images, names, len(classes))], len(classes))[0]
+    resampled = resampled_iou([image_counts(facts.images, names, len(classes))], len(classes))[0]
     data = dict(
         run={**run, 'versions': _versions(), 'time': time.strftime('%Y-%m-%d %H:%M')},
         metrics=metrics,

@@ -11,7 +11,7 @@ RESAMPLES = 1000
 LEVEL = 95  # percent of the resamples that an interval holds
 
 
-def dense_counts(images: Mapping[str, np.ndarray], names: Sequence[str], classes: int) -> csr_matrix:
+def image_counts(images: Mapping[str, np.ndarray], names: Sequence[str], classes: int) -> csr_matrix:
     """Hit, annotated and predicted pixels of images, sparse, images x 3C, from ``Facts.images``."""
     rows = [np.full(3 * images[name].shape[1], i) for i, name in enumerate(names)]
     columns = [(images[name][0] + np.arange(3)[:, None] * classes).ravel() for name in names]
@@ -24,7 +24,7 @@ def resampled_iou(counts: Sequence[csr_matrix], classes: int, seed: int = 0) -> 
     """IoU by class of as many images drawn with replacement, again and again; of several runs the same images.
 
     Args:
-        counts: for each run, of the same images in the same order, what :func:`dense_counts` gives.
+        counts: for each run, of the same images in the same order, what :func:`image_counts` gives.
         classes: C.
         seed: of the draws.
 

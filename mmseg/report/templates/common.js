@@ -1,6 +1,7 @@
 // What all pages share: elements, theme, tables that sort, line plots.
 const $ = (query, root = document) => root.querySelector(query);
-const block = (name) => JSON.parse(document.getElementById(name).textContent);
+const json = (name) => document.getElementById(`json-${name}`).textContent;
+const block = (name) => JSON.parse(json(name));
 
 function el(tag, attributes = {}, ...children) {
   const made = tag.startsWith('svg:') ? document.createElementNS('http://www.w3.org/2000/svg', tag.slice(4))

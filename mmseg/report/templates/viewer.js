@@ -37,7 +37,7 @@ function drawCards() {
   }));
 }
 $('#images-hint').textContent = `By the mean IoU of the classes that an image has, or by the IoU of one class. Of ${count(data.images.length)} images `
-  + `${count(document.getElementById('pictures').textContent.split('"image":').length - 1)} can be opened at full size: the worst, the best, and a sample that does not depend on the figures.`;
+  + `${count(json('pictures').split('"image":').length - 1)} can be opened at full size: the worst, the best, and a sample that does not depend on the figures.`;
 $('#group').onchange = $('#with').onchange = $('#image-filter').oninput = drawCards;
 drawCards();
 
