@@ -2,15 +2,18 @@
 
 import re
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from mmseg.evaluation import IoUMetric
-from mmseg.report import write_test_report
+from mmseg.report import write_comparison, write_test_report, write_training_report
 from mmseg.report.page import read_page, write_page
 
 from ..chromium import chromium, needs_chromium  # noqa: F401
-from .samples import CLASSES, collected, one_image
+from .samples import CLASSES, collected, one_image, report_metric
+from .work_dir import trained
 
 SIZES = pytest.mark.parametrize(('width', 'dark'), [(1280, False), (400, True)])
 RUN = dict(
@@ -135,4 +138,98 @@ def test_two_thousand_images_load_their_thumbnails_when_they_are_seen(tmp_path, 
     chromium.run('document.querySelector("#cards").lastChild.scrollIntoView()')
     chromium.wait('document.querySelector("#cards .card:last-child img[src]")?.complete')
     assert chromium.run('document.querySelectorAll("#cards img[src]").length') < 800
+    assert chromium.errors == []
+
+
+# Comparison
+
+
+def compared(folder):
+    """Of the same 60 images, twice: the second run has the images' errors in another order, so more on early ones."""
+    first = report_of(folder / 'first', range(60))
+    metric = report_metric()
+    for number in range(60):
+        batch, sample = one_image(number)
+        label, pred = sample.gt_sem_seg.data, sample.pred_sem_seg.data
+        pred[(label == 1) & (torch.arange(label.shape[-1]) % 2 == 0)] = 0  # half of all cars are missed
+        metric.process(batch, [sample.to_dict()])
+    metric.evaluate(60)
+    iou = IoUMetric()
+    iou.dataset_meta = metric.dataset_meta
+    metrics = iou.compute_metrics([metric.facts.matrix])
+    second = write_test_report(folder / 'second', metric.facts, metrics, CLASSES, metric.palette, {**RUN, 'name': 'b'})
+    return [first.parent, second], metrics
+
+
+@needs_chromium
+@SIZES
+def test_a_comparison_shows_both_runs_and_what_is_sure(tmp_path, chromium, width, dark):  # noqa: F811
+    reports, metrics = compared(tmp_path)
+    chromium.open(write_comparison(reports, tmp_path / 'both'), width, dark=dark)
+
+    def column(table, name):
+        return chromium.texts(f'#{table} td[data-name="{name}"]')
+
+    both = [iou_of(range(60)), metrics]
+    assert [float(x) for x in column('runs', 'mIoU')] == [found['mIoU'] for found in both]  # the better one first
+    assert column('runs', 'mIoU to the first')[0] == ''
+    assert column('class-table', 'class')[2] == '<b>car</b>' and column('class-table', 'B − A')[3] == 'n/a'
+    value, low, high = (
+        float(x.replace('−', '-')) for x in re.findall(r'[−+][\d.]+', column('class-table', 'B − A')[2])
+    )
+    assert low < value < high < -10
+    data = [read_page(tmp_path / name / 'index.html', 'data')[0]['classes'][1]['IoU'] for name in ('first', 'second')]
+    assert value == pytest.approx(100 * (data[1] - data[0]), abs=0.0051)
+    chromium.click('#sure-only')
+    assert '<b>car</b>' in column('class-table', 'class') and 'never' not in column('class-table', 'class')
+    chromium.click('#class-table th[data-name=class] button')
+    assert column('class-table', 'class') == sorted(
+        column('class-table', 'class'), key=lambda name: name.strip('<').lower()
+    )
+    chromium.run('document.querySelector("#images").scrollIntoView()')
+    chromium.wait('document.querySelectorAll(".row canvas").length >= 3')
+    assert chromium.run('document.documentElement.scrollWidth') <= width
+    assert chromium.errors == []
+
+
+def test_only_what_can_be_compared_is(tmp_path):
+    (first, _), _ = compared(tmp_path)
+    with pytest.raises(ValueError, match='two or more'):
+        write_comparison([first], tmp_path)
+    with pytest.raises(FileNotFoundError, match='nothing.*--report DIR'):
+        write_comparison([first, tmp_path / 'nothing'], tmp_path)
+    with pytest.raises(ValueError, match='not of the same images.*has 60.*has 3'):
+        write_comparison([first, report_of(tmp_path / 'other', range(3))], tmp_path)
+
+
+# Training
+
+
+@needs_chromium
+@SIZES
+def test_the_page_of_a_training_that_was_resumed(tmp_path, chromium, width, dark):  # noqa: F811
+    work_dir = trained(tmp_path / 'run')
+    page = write_training_report([work_dir], work_dir)
+    chromium.open(page, width, dark=dark)
+    shown = dict(zip(chromium.texts('#runs th'), chromium.texts('#runs td'), strict=True))
+    assert shown['iteration'] == '80 of 100' and shown['mIoU'] == '40.00 (40.00)' and shown['left out'] == '1'
+    assert shown['time left'] == '0:00:10'
+    titles = chromium.texts('#plots h3')
+    assert titles == ['Losses', 'Learning rates', 'Gradient norm', 'Validation', 'Throughput', 'Seconds an iteration']
+    assert chromium.run('document.querySelectorAll("#plots .mark[x1]").length') >= len(titles)  # where it was resumed
+    assert 'optim_wrapper.optimizer.lr: 0.1 → 0.2' in chromium.texts('#start-table td[data-name=changed]')[1]
+    assert chromium.texts('#skipped-table td[data-name=iteration]') == ['33']
+    assert chromium.run('document.documentElement.scrollWidth') <= width
+    chromium.click('#start-table th[data-name=start] button')
+    assert chromium.texts('#start-table td[data-name="after iteration"]') == ['40', '0']
+    assert chromium.errors == []
+    assert cv2.imread(str(work_dir / 'curves.png')).shape[1] > 500
+
+
+@needs_chromium
+def test_several_trainings_lie_over_each_other(tmp_path, chromium):  # noqa: F811
+    runs = [trained(tmp_path / 'a'), trained(tmp_path / 'b')]
+    chromium.open(write_training_report(runs, tmp_path))
+    assert 'Losses: loss' in chromium.texts('#plots h3') and chromium.texts('#plots .legend')[0] == 'ab'
+    chromium.run('const s = document.querySelector("#smooth"); s.value = "5"; s.onchange()')
     assert chromium.errors == []

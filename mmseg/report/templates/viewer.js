@@ -1,8 +1,5 @@
 // Thumbnails, loaded when they come into sight, and one image at a time: image | annotation | prediction | errors.
-const NOTHING = 65535, LAYERS = ['image', 'annotation', 'prediction', 'errors'];
-const lazily = (name) => { let held; return () => held ??= block(name); };
-const thumbs = lazily('thumbs'), pictures = lazily('pictures');
-const url = (kind, text) => `data:image/${kind};base64,${text}`;
+const LAYERS = ['image', 'annotation', 'prediction', 'errors'];
 
 const seen = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
   seen.unobserve(target);
@@ -10,7 +7,6 @@ const seen = new IntersectionObserver((entries) => entries.filter((entry) => ent
   if (thumb) target.src = url('jpeg', thumb);
 }), { rootMargin: '300px' });
 
-const fileName = (path) => path.split(/[\\/]/).pop();
 let shown = [];
 function iouOf(index, chosen) {
   const [, score, [labels, hit, labelled, predicted]] = data.images[index];
@@ -42,31 +38,16 @@ $('#group').onchange = $('#with').onchange = $('#image-filter').oninput = drawCa
 drawCards();
 
 // The viewer
-const viewer = $('#viewer'), views = $('#views'), colours = classes.map((row) => [1, 3, 5].map((i) => parseInt(row.colour.slice(i, i + 2), 16)));
+const viewer = $('#viewer'), views = $('#views'), colours = classes.map(channels);
 let current = 0, active = new Set(), maps = null, zoom = { scale: 1, x: 0, y: 0 };
 
-async function pixels(source) {
-  const picture = new Image();
-  picture.src = source;
-  await picture.decode();
-  const sheet = el('canvas');
-  Object.assign(sheet, { width: picture.naturalWidth, height: picture.naturalHeight });
-  const pen = sheet.getContext('2d', { willReadFrequently: true });
-  pen.drawImage(picture, 0, 0);
-  return pen.getImageData(0, 0, sheet.width, sheet.height);
-}
 async function show(index) {
   current = index;
   const [name, score] = data.images[index], picture = pictures()[index];
   $('#view-name').textContent = name;
   $('#view-figures').textContent = `mean IoU ${percent(score, 1)}`;
   if (!viewer.open) viewer.showModal();
-  maps = null;
-  if (picture) {
-    const [image, label, pred] = await Promise.all([url('jpeg', picture.image), url('png', picture.label), url('png', picture.pred)].map(pixels));
-    const indices = (map) => Uint16Array.from({ length: map.width * map.height }, (_, i) => map.data[4 * i] + 256 * map.data[4 * i + 1]);
-    maps = { image, annotation: indices(label), prediction: indices(pred) };
-  }
+  maps = picture ? await decoded(picture) : null;
   const labels = data.images[index][2][0];
   active = new Set(labels);
   $('#view-classes').replaceChildren(...(maps ? [el('button', { type: 'button', onclick: () => check(active.size ? [] : labels) }, 'all / none')] : []), ...labels.map((i) => {
