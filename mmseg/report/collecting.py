@@ -15,7 +15,7 @@ from torch import Tensor
 from mmseg.evaluation.metrics.figures import confusion_matrix, divide, mean
 from mmseg.evaluation.metrics.iou_metric import label_map_of
 from mmseg.registry import METRICS
-from mmseg.utils.palette import spread_palette
+from mmseg.utils.palette import palette_of
 from mmseg.visualization.picture import picture_of
 
 from .pictures import Gallery, encode_pictures
@@ -99,9 +99,7 @@ class ReportMetric(BaseMetric):
     @property
     def palette(self) -> np.ndarray:
         """Colours of the classes, C x 3, RGB, uint8."""
-        palette = self.dataset_meta.get('palette')
-        classes = len(self.dataset_meta['classes'])
-        return spread_palette(classes) if palette is None or not len(palette) else np.array(palette, np.uint8)
+        return palette_of(self.dataset_meta)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count a batch.

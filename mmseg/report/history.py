@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.config import Config
+from rich.table import Table
 
 RESUMED = re.compile(r'resumed from (.+) after (\d+) iterations')
 CIRCUMSTANCES = re.compile(r'was written under other circumstances \((.+)\): the global order')
@@ -151,3 +152,23 @@ def _flat(value: object, key: str = '') -> Iterator[tuple[str, str]]:
         yield from _flat(item, f'{key}.{name}' if key else str(name))
     if not inner:
         yield key, repr(value)
+
+
+def summary(run: History) -> Table:
+    """A run in a table: what and how much."""
+    table = Table('of', 'value', title=run.name)
+    of_all = f' of {run.length}' if run.length else ''
+    table.add_row('iterations', f'{run.iteration}{of_all}, {len(run.starts)} starts, {len(run.left_out)} left out')
+    for name in ('time', 'data_time'):
+        _, seconds = run.train.get(name, ((), ()))
+        if seconds:
+            table.add_row(f'{name} an iteration', f'{sum(seconds) / len(seconds):.3f} s, at most {max(seconds):.3f} s')
+    for name, (_, values) in run.train.items():
+        if 'loss' in name:
+            table.add_row(name, f'{values[-1]:.4g}, at first {values[0]:.4g}')
+    for name, (iterations, values) in run.val.items():
+        if 'time' not in name:
+            best = max(range(len(values)), key=values.__getitem__)
+            text = f'{values[-1]:.2f} after {iterations[-1]}, best {values[best]:.2f} after {iterations[best]}'
+            table.add_row(name, text)
+    return table
