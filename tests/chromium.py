@@ -53,7 +53,8 @@ class Chromium:
         scheme = dict(name='prefers-color-scheme', value='dark' if dark else 'light')
         self._ask('Emulation.setEmulatedMedia', features=[scheme])
         start = time.perf_counter()
-        self._ask('Page.navigate', url=file.resolve().as_uri())
+        if error := self._ask('Page.navigate', url=file.resolve().as_uri()).get('errorText'):
+            raise RuntimeError(f'{file}: {error}')
         self.wait('document.readyState === "complete" && location.protocol === "file:"')
         return time.perf_counter() - start
 

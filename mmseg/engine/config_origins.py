@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .launch import default_work_dir
 from .runner.names import walk
 
 OPTION = '--cfg-options'
@@ -45,7 +46,7 @@ def lines(cfg: Config) -> list[str]:
     for key, value in leaves(cfg._cfg_dict):
         same = key in plain and plain[key] == value
         place = _seen_from(places[key], file.parent) if same else OPTION
-        if key == 'work_dir' and key not in plain:
+        if key == 'work_dir' and key not in plain and value == default_work_dir(file):
             place = 'by default'
         texts.append((f'{key} = {value!r}', place))
     width = min(max((len(text) for text, _ in texts), default=0), 88)

@@ -17,8 +17,8 @@ def test_values_belong_to_the_nearest_file_that_states_them(tmp_path):
     leaf.write_text("_base_ = ['middle.py']\nb = dict(d=[1, 5])\ng = None\n")
     places = {key: file.name for key, file in origins(leaf).items()}
     assert places == {
-        'a': 'low.py', 'b.c': 'middle.py', 'b.d.0': 'low.py', 'b.d.1': 'leaf.py', 'b.e': 'low.py', 'size': 'low.py', 'log_level': 'low.py',
-        'f': 'middle.py', 'g': 'leaf.py',
+        'a': 'low.py', 'b.c': 'middle.py', 'b.d.0': 'low.py', 'b.d.1': 'leaf.py', 'b.e': 'low.py', 'size': 'low.py',
+        'log_level': 'low.py', 'f': 'middle.py', 'g': 'leaf.py',
     }  # fmt: skip
     cfg = load_config(leaf, {'work_dir': 'here', 'log_level': 'DEBUG'})
     found = [tuple(part.strip() for part in line.rsplit('#', 1)) for line in lines(cfg)]
