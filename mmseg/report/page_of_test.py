@@ -48,6 +48,7 @@ def write_test_report(
     data = dict(
         run={**run, 'versions': _versions(), 'time': time.strftime('%Y-%m-%d %H:%M')},
         metrics=metrics,
+        level=LEVEL,
         spread=interval(mean_iou(resampled)),
         classes=_class_rows(facts, classes, palette, interval(resampled)),
         matrix=facts.matrix,

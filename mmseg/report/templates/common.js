@@ -16,7 +16,8 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const percent = (x, digits = 2) => x == null ? 'n/a' : (100 * x).toFixed(digits);
-const short = (x) => x == null ? 'n/a' : Math.abs(x) >= 1e5 || (x && Math.abs(x) < 1e-3) ? x.toExponential(1)
+const compact = new Intl.NumberFormat('en', { notation: 'compact' });
+const short = (x) => x == null ? 'n/a' : Math.abs(x) >= 1e4 ? compact.format(x) : x && Math.abs(x) < 1e-3 ? x.toExponential(1)
   : String(+x.toPrecision(4));
 const count = (x) => x.toLocaleString('en');
 
@@ -81,7 +82,7 @@ const swatch = (row) => el('span', { class: 'swatch', style: `background:${row.c
 function bar(value, low, high) {
   const track = el('i', { style: `--v:${percent(value ?? 0)}%`, 'aria-hidden': 'true' });
   if (low != null) track.append(el('u', { style: `left:${percent(low)}%;width:${percent(high - low)}%` }));
-  return el('div', { class: 'bar' }, track, percent(value));
+  return el('div', { class: 'bar' }, track, el('span', {}, percent(value)));
 }
 
 function tiles(place, entries) {

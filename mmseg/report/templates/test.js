@@ -7,8 +7,8 @@ tiles($('#tiles'), [...Object.entries(data.metrics).filter(([name]) => !name.inc
   ['Boundary IoU', percent(mean(classes.map((row) => row.border)))],
   ...(data.scores ? [['calibration error', percent(data.scores.error)]] : []),
   ...(data.run.speed['images per second'] ? [['images per second', data.run.speed['images per second']]] : [])]);
-$('#spread').textContent = `mIoU of other images of the same kind: ${percent(data.spread[0])} to ${percent(data.spread[1])}`
-  + ' (95 %, bootstrap over images).';
+$('#spread').textContent = `Other images of the same kind would give an mIoU of ${percent(data.spread[0])} to ${percent(data.spread[1])}`
+  + ` (${data.level} %, bootstrap over images).`;
 
 function mean(values) {
   const known = values.filter((value) => value != null);
@@ -38,7 +38,7 @@ const canvas = $('#matrix'), C = classes.length;
 let here = null, cellSize = 1, margin = 0;
 const share = (i, j) => matrix[i][j] / ((sums[$('#norm').value])[$('#norm').value === 'row' ? i : j] || 1);
 function drawMatrix() {
-  const room = Math.min(canvas.parentElement.clientWidth, 1000), named = C <= 40;
+  const room = Math.min(canvas.parentElement.parentElement.clientWidth, 1000), named = C <= 40;
   margin = named ? Math.min(110, room / 4) : 0;
   cellSize = Math.max(2, Math.min(44, Math.floor((room - margin) / C)));
   const side = margin + cellSize * C, ratio = devicePixelRatio || 1;
@@ -108,7 +108,7 @@ pairs.sort((a, b) => b.n - a.n);
 if (pairs.length) sortable($('#confusions'), [
   { name: 'is', value: (pair) => classes[pair.i].name, cell: (pair) => el('span', {}, swatch(classes[pair.i]), classes[pair.i].name) },
   { name: 'taken for', value: (pair) => classes[pair.j].name, cell: (pair) => el('span', {}, swatch(classes[pair.j]), classes[pair.j].name) },
-  { name: 'of the class, %', value: (pair) => pair.n / sums.row[pair.i], cell: (pair) => percent(pair.n / sums.row[pair.i]) },
+  { name: 'of the class, %', wide: true, value: (pair) => pair.n / sums.row[pair.i], cell: (pair) => percent(pair.n / sums.row[pair.i]) },
   { name: 'pixels', value: (pair) => pair.n, cell: (pair) => count(pair.n) },
 ], pairs.slice(0, 12), { by: 'pixels' });
 

@@ -29,7 +29,7 @@ function drawCards() {
     const picture = el('img', { alt: '', 'data-index': i });
     seen.observe(picture);
     return el('button', { class: 'card', type: 'button', onclick: () => show(i) }, picture,
-      el('span', {}, `${fileName(data.images[i][0])} · ${percent(iouOf(i, chosen), 1)}`));
+      el('span', { class: 'name', title: data.images[i][0] }, fileName(data.images[i][0])), el('span', {}, percent(iouOf(i, chosen), 1)));
   }));
 }
 $('#images-hint').textContent = `By the mean IoU of the classes that an image has, or by the IoU of one class. Of ${count(data.images.length)} images `
