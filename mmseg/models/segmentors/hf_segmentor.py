@@ -55,6 +55,12 @@ class HFSegmentor(LibrarySegmentor):
         self.network = self.auto.from_config(self.config)
         self.complete(freeze)
 
+    @property
+    def own_config(self) -> dict:
+        """What a config needs to build the same network without the hub."""
+        local = ('_name_or_path', 'transformers_version')
+        return dict(name=None, config={k: v for k, v in self.config.to_diff_dict().items() if k not in local})
+
     def init_weights(self) -> None:
         if self.name is not None:
             options = dict(config=self.config, ignore_mismatched_sizes=True, output_loading_info=True)
