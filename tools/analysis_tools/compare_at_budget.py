@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
@@ -73,7 +74,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    table = Table(title=f'{args.seconds:g} s of CPU time for each training, one thread')
+    table = Table(box=MARKDOWN, title=f'{args.seconds:g} s of CPU time for each training, one thread')
     for heading in ('config', 'parameters', 'CPU s an iteration', 'iterations', 'CPU s spent', 'mIoU', 'aAcc'):
         table.add_column(heading, justify='left' if heading == 'config' else 'right')
     for config in args.configs:
