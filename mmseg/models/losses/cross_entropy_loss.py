@@ -5,7 +5,6 @@ Legend: B images, C classes, H x W label map. Everything is computed in float32 
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -10,7 +10,7 @@ from .utils import checked_reduction, weight_reduce_loss
 
 @MODELS.register_module()
 class DiceLoss(nn.Module):
-    """1 - 2 |P T| / (|P|^2 + |T|^2) of an image's probabilities P and its one-hot labels T; ignored pixels are in neither.
+    """1 - 2 |P T| / (|P|^2 + |T|^2) of an image's probabilities P and one-hot labels T; ignored pixels are in neither.
 
     By default, as in mmsegmentation, P and T are those of all classes at once, so that a class has the weight of its
     area. ``per_class`` has one such term for each class that the image has, and takes their mean: rare classes count as

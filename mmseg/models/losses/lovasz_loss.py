@@ -95,7 +95,7 @@ class LovaszLoss(nn.Module):
 
 
 def lovasz_gradient(present: Tensor) -> Tensor:
-    """How the Jaccard loss grows with each further error, N; ``present`` says, by falling errors, which are of the class."""
+    """How the Jaccard loss grows with each error, N, the largest first; ``present`` says which are of the class."""
     present = present.long()  # whole numbers add up in a fixed order, also on CUDA
     total = present.sum()
     intersection = total - present.cumsum(0)
