@@ -107,22 +107,17 @@ class RandomMosaic(Mix):
         samples = [results, *others]
         for sample in others:
             aligned_annotation_keys(sample, 'RandomMosaic')
+        quarters = [self.quarter_size(*sample['img'].shape[:2]) for sample in samples]
         for key in ('img', *keys):
             value, interpolation = (self.pad_val, 'bilinear') if key == 'img' else (self.seg_pad_val, 'nearest')
             kind = np.result_type(*(sample[key].dtype for sample in samples))
             canvas = np.full((*size, *results[key].shape[2:]), value, kind)
-            for quarter, sample in enumerate(samples):
-                height, width = self.quarter_size(*sample['img'].shape[:2])
+            for i, (sample, (height, width)) in enumerate(zip(samples, quarters, strict=True)):
                 piece = mmcv.imresize(sample[key], (width, height), interpolation=interpolation)
                 piece = piece.reshape(height, width, *canvas.shape[2:])  # OpenCV drops an axis of one channel
-                place, part = zip(
-                    *(
-                        _beside(center[axis], piece.shape[axis], size[axis], after=bool(quarter >> (1 - axis) & 1))
-                        for axis in (0, 1)
-                    ),
-                    strict=True,
-                )
-                canvas[place] = piece[part]
+                rows, part_rows = _beside(center[0], height, size[0], after=i >= 2)
+                columns, part_columns = _beside(center[1], width, size[1], after=i % 2 == 1)
+                canvas[rows, columns] = piece[part_rows, part_columns]
             results[key] = canvas
         results['img_shape'] = results['img'].shape[:2]
         return results
