@@ -84,7 +84,9 @@ class SegRunner(Runner):
         """As mmengine's; before a run begins, what was built for it must agree."""
         if fn_name == 'before_run':
             if isinstance(self._train_loop, BaseLoop):
-                fill_class_weights(bare_model(self.model), self.train_dataloader.dataset)
+                metrics = self.val_evaluator.metrics if isinstance(self._val_loop, BaseLoop) else []
+                of_metrics = [loss for metric in metrics for loss in getattr(metric, 'losses', ())]
+                fill_class_weights([*bare_model(self.model).modules(), *of_metrics], self.train_dataloader.dataset)
             check_agreement(self)
             check_names_in_model(self)
         super().call_hook(fn_name, **kwargs)

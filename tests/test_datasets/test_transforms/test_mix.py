@@ -99,7 +99,9 @@ def test_prob_is_that_of_loading_others():
 def stream(start, workers):
     """The samples at positions 12 to 24, of a run that starts at another."""
     with DefaultScope.overwrite_default_scope('mmseg'):
-        dataset = SeededSamples(dict(type='MultiImageMixDataset', dataset=SCENES, pipeline=ALL))
+        balanced = dict(type='ClassBalancedDataset', oversample_thr=0.5, dataset=SCENES)
+        repeated = dict(type='RepeatDataset', times=2, dataset=balanced)
+        dataset = SeededSamples(dict(type='MultiImageMixDataset', dataset=repeated, pipeline=ALL))
         sampler = InfiniteSampler(dataset, seed=3)
         sampler.seek(start)
         loader = iter(DataLoader(dataset, batch_size=4, sampler=sampler, num_workers=workers, collate_fn=list))
