@@ -285,8 +285,8 @@ def _form_image(kind: str, content: bytes) -> bytes:
     parts = [part for part in message.walk() if not part.is_multipart()] if message.is_multipart() else []
     named = [part for part in parts if part.get_param('name', header='content-disposition') == 'image']
     for part in named:
-        content = part.get_payload(decode=True)
-        return content if isinstance(content, bytes) else b''
+        image = part.get_payload(decode=True)
+        return image if isinstance(image, bytes) else b''
     raise HTTPException(400, "the form has no part named 'image'")
 
 
