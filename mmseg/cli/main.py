@@ -16,6 +16,7 @@ COMMANDS = {
     'train': 'train a model as a config says',
     'test': "score a checkpoint on its config's test split",
     'predict': 'segment photos, folders, videos, cameras, streams',
+    'serve': 'a page to try models, and an HTTP endpoint',
     'models': 'list the published models, and all names of configs',
     'check': "read all of a config's data and say what is wrong with it",
     'flops': 'count multiply-adds and parameters, module by module',
