@@ -1,11 +1,12 @@
 """Datasets and transforms. Importing this package fills ``DATASETS`` and ``TRANSFORMS``."""
 
-from . import transforms
+from . import public, transforms
 from .ade import ADE20KDataset
 from .basesegdataset import BaseSegDataset
 from .camvid import CamVidDataset
 from .cityscapes import CityscapesDataset
 from .coco_stuff import COCOStuffDataset
+from .pairs import PairsDataset
 from .scenes import SceneDataset
 from .wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
@@ -17,7 +18,11 @@ __all__ = [
     'CityscapesDataset',
     'ClassBalancedDataset',
     'ConcatDataset',
+    'PairsDataset',
     'RepeatDataset',
     'SceneDataset',
     'transforms',
 ]
+
+globals().update(public.PUBLIC)  # PascalVOCDataset and all others of the table
+__all__ += list(public.PUBLIC)

@@ -1,4 +1,5 @@
+from .dataset_names import get_classes, get_palette
 from .memory import keep_freed_memory
 from .setup import register_all_modules
 
-__all__ = ['keep_freed_memory', 'register_all_modules']
+__all__ = ['get_classes', 'get_palette', 'keep_freed_memory', 'register_all_modules']

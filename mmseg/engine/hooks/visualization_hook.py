@@ -1,11 +1,13 @@
 """Pictures of predictions while validation and test run."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import mmcv
 import mmengine.fileio
 import numpy as np
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -97,12 +99,13 @@ class SegVisualizationHook(Hook):
 
     def _picture(self, sample: SegDataSample, inputs: Tensor) -> np.ndarray:
         """The image as H x W x 3, RGB, uint8, at the size of its prediction."""
-        path = sample.get('img_path')
+        path, image = sample.get('img_path'), None
         if path and mmengine.fileio.exists(path, backend_args=self.backend_args):
-            image = mmcv.bgr2rgb(read_image(path, sample.get('seg_map_path'), backend_args=self.backend_args))
-        else:
+            with suppress(ValueError):  # an image of other channels, which is taken from the batch as well
+                image = mmcv.bgr2rgb(read_image(path, sample.get('seg_map_path'), backend_args=self.backend_args))
+        if image is None:
             colours = inputs[: 3 if len(inputs) >= 3 else 1]  # of images of other channels, what can be shown
-            image = mmcv.bgr2rgb(colours.clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
+            image = mmcv.bgr2rgb(_to_8_bits(colours).permute(1, 2, 0).cpu().numpy())
             # What lies beyond img_shape was padded.
             height, width = sample.get('img_shape') or image.shape[:2]
             image = image[:height, :width]
@@ -121,3 +124,14 @@ class SegVisualizationHook(Hook):
             name = f'{folder.strip("/")}_{name}'
         self._written[name] = path
         return str(self.out_dir / f'{name}{suffix}.png')
+
+
+def _to_8_bits(image: Tensor) -> Tensor:
+    """Values as they are where 8 bits hold them, else stretched from the least to the greatest."""
+    if image.dtype == torch.uint8:
+        return image
+    image = image.float()
+    low, high = image.min(), image.max()
+    if low < 0 or high > 255 or high <= 1:
+        image = (image - low) * (255 / (high - low).clamp(min=1e-12))
+    return image.byte()
