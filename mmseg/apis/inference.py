@@ -61,7 +61,7 @@ def init_model(
         cfg.merge_from_dict(cfg_options or {})
     else:
         raise TypeError(f'config={config!r}: expected a config file, a config, or the name of a model')
-    cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
+    cfg.model.get('backbone', {}).pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
         model = MODELS.build(cfg.model)
     meta = None

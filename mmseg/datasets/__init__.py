@@ -5,10 +5,11 @@ from .ade import ADE20KDataset
 from .basesegdataset import BaseSegDataset
 from .camvid import CamVidDataset
 from .cityscapes import CityscapesDataset
+from .class_weights import class_weights
 from .coco_stuff import COCOStuffDataset
 from .pairs import PairsDataset
 from .scenes import SceneDataset
-from .wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from .wrappers import ClassBalancedDataset, ConcatDataset, MultiImageMixDataset, RepeatDataset
 
 __all__ = [
     'ADE20KDataset',
@@ -18,9 +19,11 @@ __all__ = [
     'CityscapesDataset',
     'ClassBalancedDataset',
     'ConcatDataset',
+    'MultiImageMixDataset',
     'PairsDataset',
     'RepeatDataset',
     'SceneDataset',
+    'class_weights',
     'transforms',
 ]
 

@@ -15,7 +15,7 @@ from mmseg.utils.atomic_file import atomic_write
 from ..formats import Source, Tree, find_source
 from ..formats.listed import splits_of_lists
 from .classes import Classes, decide
-from .config_text import class_weights, config_text
+from .config_text import config_text
 from .plan import Plan, plan
 from .prepare import Pair, Pairs, prepare
 from .preview import preview
@@ -156,13 +156,13 @@ def _csv(pairs: list[Pair]) -> bytes:
 
 def _report(result: Discovery) -> dict:
     keys = ('count', 'text', 'examples', 'left_out')
-    classes = zip(result.classes.names, result.classes.pixels, class_weights(result.classes.pixels), strict=True)
+    classes = zip(result.classes.names, result.classes.pixels, strict=True)
     return {
         'kind': result.kind,
         'splits': result.splits,
         'how_split': result.how_split,
         'sizes': {f'{h}x{w}': count for (h, w), count in result.sizes.most_common()},
-        'classes': [{'name': name, 'pixels': pixels, 'weight': weight} for name, pixels, weight in classes],
+        'classes': [{'name': name, 'pixels': pixels} for name, pixels in classes],
         'ignored_pixels': result.classes.ignored,
         'mean': result.mean,
         'std': result.std,

@@ -155,23 +155,15 @@ def _model(classes: Classes, survey: Survey, plan: Plan) -> str:
     grids = tuple(min(PUBLISHED_GRID, max(LEAST_GRID, min(plan.crop) // stride)) for stride in STRIDES)
     if plan.start is None and grids != (PUBLISHED_GRID,) * len(STRIDES):
         model['backbone']['q_pooled_sizes'] = grids  # query grids no finer than the maps
-    weights = class_weights(classes.pixels)
     shares = [pixels / max(sum(classes.pixels), 1) for pixels in classes.pixels]
     table = [f'#   {name}: {share:.2%}' for name, share in zip(classes.names, shares, strict=True)]
     advice = [
         '# Shares of the labelled pixels:',
         *table,
-        '# Where rare classes count as much as common ones, weights by the inverse square root of these:',
-        f"# model['decode_head']['loss_decode']['class_weight'] = {weights}",
+        '# To weight classes by the inverse square root of these:',
+        "# model['decode_head']['loss_decode']['class_weight'] = 'auto'",
     ]
     return '\n'.join(['', '# ---- model ----', *notes, _assign('model', model).rstrip('\n'), *advice, ''])
-
-
-def class_weights(pixels: Sequence[int]) -> list[float]:
-    """For each class the inverse square root of its share of pixels, 1 on average; 1 for a class without any."""
-    raw = [1 / count**0.5 if count else 0.0 for count in pixels]
-    mean = sum(raw) / max(sum(1 for value in raw if value), 1)
-    return [round(value / mean, 3) if value else 1.0 for value in raw]
 
 
 def _schedule(survey: Survey, plan: Plan) -> str:

@@ -1,20 +1,14 @@
 """Pictures of predictions while validation and test run."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-import mmcv
-import mmengine.fileio
-import numpy as np
-import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
 
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
-from mmseg.utils.image_file import read_image
+from mmseg.visualization.picture import picture_of
 
 
 @HOOKS.register_module()
@@ -89,30 +83,13 @@ class SegVisualizationHook(Hook):
             step = runner.iter if mode == 'val' else index
             runner.visualizer.add_datasample(
                 f'{mode}_{Path(path).stem}',
-                self._picture(sample, inputs[i]),
+                picture_of(sample, tuple(sample.pred_sem_seg.data.shape[-2:]), inputs[i], self.backend_args),
                 sample,
                 show=self.show,
                 wait_time=self.wait_time,
                 out_file=None if self.out_dir is None else self._file(path, f'_{step}' if mode == 'val' else ''),
                 step=step,
             )
-
-    def _picture(self, sample: SegDataSample, inputs: Tensor) -> np.ndarray:
-        """The image as H x W x 3, RGB, uint8, at the size of its prediction."""
-        path, image = sample.get('img_path'), None
-        if path and mmengine.fileio.exists(path, backend_args=self.backend_args):
-            with suppress(ValueError):  # an image of other channels, which is taken from the batch as well
-                image = mmcv.bgr2rgb(read_image(path, sample.get('seg_map_path'), backend_args=self.backend_args))
-        if image is None:
-            colours = inputs[: 3 if len(inputs) >= 3 else 1]  # of images of other channels, what can be shown
-            image = mmcv.bgr2rgb(_to_8_bits(colours).permute(1, 2, 0).cpu().numpy())
-            # What lies beyond img_shape was padded.
-            height, width = sample.get('img_shape') or image.shape[:2]
-            image = image[:height, :width]
-        height, width = sample.pred_sem_seg.data.shape[-2:]
-        if image.shape[:2] != (height, width):
-            image = mmcv.imresize(image, (width, height))
-        return np.ascontiguousarray(image)
 
     def _file(self, path: str, suffix: str) -> str:
         """Where the picture of the image at ``path`` goes; images of one name keep apart by their folders."""
@@ -124,14 +101,3 @@ class SegVisualizationHook(Hook):
             name = f'{folder.strip("/")}_{name}'
         self._written[name] = path
         return str(self.out_dir / f'{name}{suffix}.png')
-
-
-def _to_8_bits(image: Tensor) -> Tensor:
-    """Values as they are where 8 bits hold them, else stretched from the least to the greatest."""
-    if image.dtype == torch.uint8:
-        return image
-    image = image.float()
-    low, high = image.min(), image.max()
-    if low < 0 or high > 255 or high <= 1:
-        image = (image - low) * (255 / (high - low).clamp(min=1e-12))
-    return image.byte()
