@@ -86,6 +86,15 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--backend',
+        choices=('onnxruntime', 'openvino'),
+        metavar='NAME',
+        help='what runs an exported file [by its suffix]',
+    )
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options of train and test alike."""
     parser.add_argument('--work-dir', metavar='DIR', help='where the run writes [work_dirs/NAME_OF_CONFIG]')

@@ -1,16 +1,15 @@
 """An exported network in a runtime: arrays in, arrays out. The runtimes are imported when they are needed."""
 
-import importlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from mmseg.export.metadata import KEY, Metadata
+from mmseg.export.packages import need
 
 from . import SUFFIXES
 
@@ -30,7 +29,7 @@ class Session(Protocol):
 
 class OnnxRuntimeSession:
     def __init__(self, file: Path, threads: int) -> None:
-        onnxruntime = _library('onnxruntime', file)
+        onnxruntime = need('onnxruntime')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors
@@ -50,7 +49,7 @@ class OnnxRuntimeSession:
 
 class OpenVinoSession:
     def __init__(self, file: Path, threads: int) -> None:
-        openvino = _library('openvino', file)
+        openvino = need('openvino')
         settings = dict(
             INFERENCE_NUM_THREADS=threads,
             PERFORMANCE_HINT='LATENCY',
@@ -98,17 +97,6 @@ def open_session(file: str | Path, backend: str | None = None) -> Session:
     if not file.is_file():
         raise FileNotFoundError(f'{file} does not exist')
     return BACKENDS[backend](file, torch.get_num_threads())
-
-
-def _library(name: str, file: Path) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise ModuleNotFoundError(
-            f'{file} needs {name}, which is not installed: pip install "lrformer[export]"'
-        ) from None
 
 
 def _unreadable(file: Path, runtime: str, error: Exception) -> ValueError:
