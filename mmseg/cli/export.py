@@ -13,14 +13,23 @@ USAGE = 'MODEL --to TARGET --out FILE [options]'
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    parser.epilog = 'Batch, height and width may be any in the file, unless they are fixed here.'
+    parser.epilog = (
+        'TARGET: onnx, openvino, torch, tensorrt, executorch, coreml (docs/export.md)\n'
+        'Batch and size may be any in the file, unless they are fixed here. It is compared\n'
+        'with the model at the end; the report lies beside it, as FILE.parity.json.'
+    )
     add('model', metavar='MODEL', help='config file, or a name (`lrformer models`)')
-    add('--to', metavar='TARGET', required=True, help='onnx')
+    add('--to', metavar='TARGET', required=True, help='what the file is for, see below')
     add('--out', metavar='FILE', required=True, help='the file to write')
     add('--checkpoint', metavar='FILE', help='weights [the published ones of a name]')
     add_weights(parser)
+    add('--output', default='scores', metavar='KIND', help='scores of the network; labels, top1: the whole way')
     add('--size', type=int, nargs=2, metavar='SIDE', help='fix height and width')
     add('--batch', type=int, metavar='N', help='fix the number of images')
+    add('--precision', default='fp32', metavar='KIND', help='of the weights: fp32, fp16, bf16 [fp32]')
+    add('--opset', type=int, default=18, metavar='N', help='of ONNX [18]')
+    add('--images', metavar='DIR', help='to compare on [drawn scenes]')
+    add('--compare', type=int, nargs='+', metavar='SIDE', help='heights and widths to compare at [five sizes]')
     add_cfg_options(parser)
 
 
@@ -28,17 +37,17 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from mmseg.apis.inference import init_model, require_weights
-    from mmseg.export import export, parity
+    from mmseg.export import Export, parity
     from mmseg.export.running import open_file
 
     require_weights(args.model, args.checkpoint)
+    cells = parity.cells_of(args.batch, args.size, args.compare)
+    pictures = parity.pictures_of(args.images) if args.images else parity.drawn_pictures()
     model = init_model(args.model, args.checkpoint, 'cpu', args.cfg_options, args.weights)
-    sizes = [tuple(args.size)] if args.size else parity.SIZES
-    batches = [args.batch] if args.batch else parity.BATCHES
-    cells = [(batch, *size) for size in sizes for batch in batches]
-    metadata = export(model, args.out, args.to, batch=args.batch, size=args.size and tuple(args.size))
+    work = Export(model, args.output, args.batch, args.size and tuple(args.size), args.precision)
+    metadata = work.write(args.out, args.to, args.opset)
     runtime, run_file = open_file(Path(args.out), args.to)
-    comparisons = parity.compare(model, run_file, cells, parity.drawn_pictures())
+    comparisons = parity.compare(work, run_file, cells, pictures)
     parity.write_report(Path(f'{args.out}.parity.json'), comparisons, runtime, metadata)
     Console(width=100).print(parity.table(comparisons, runtime))
     if all(comparison.passed for comparison in comparisons):

@@ -1,6 +1,5 @@
 """The part of a segmentor that goes into a file, as a module of tensors alone."""
 
-import torch
 from torch import Tensor, nn
 
 from mmseg.models.layers import export_forms
@@ -17,7 +16,7 @@ class Network(nn.Module):
         TypeError: it is none, or has a layer that no exported graph can hold.
     """
 
-    inputs = ('image',)
+    inputs, axes, takes_bytes = ('image',), ('batch', 'channels', 'height', 'width'), False
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -38,9 +37,3 @@ def check_exportable(model: nn.Module) -> None:
     for name, module in [(f'decode_head {i}', head) for i, head in enumerate(heads)] + list(model.named_modules()):
         if reason := getattr(module, 'not_exportable', None):
             raise TypeError(f'{name}: {type(module).__name__} cannot be exported: {reason}')
-
-
-def example(channels: int, batch: int | None, size: tuple[int, int] | None) -> Tensor:
-    """Noise to trace with, of sides that no layer treats in a way of its own."""
-    height, width = size or (160, 224)
-    return torch.randn(batch or 2, channels, height, width)

@@ -19,9 +19,33 @@ def _onnxruntime(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
     ort = need('onnxruntime')
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the largest image took
     session = ort.InferenceSession(path.read_bytes(), options, providers=['CPUExecutionProvider'])
     (name,) = (given.name for given in session.get_inputs())
     return lambda images: session.run(None, {name: images})
 
 
-RUNTIMES = {'onnx': ('onnxruntime', _onnxruntime)}
+def _openvino(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    openvino = need('openvino')
+    settings = dict(INFERENCE_PRECISION_HINT='f32', INFERENCE_NUM_THREADS=torch.get_num_threads())
+    compiled = openvino.Core().compile_model(path, 'CPU', settings)
+    return lambda images: list(compiled(images).values())
+
+
+def _torch(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    network = torch.export.load(path).module()
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        with torch.no_grad():
+            outputs = network(torch.from_numpy(images))
+        return [value.numpy() for value in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+    return run
+
+
+RUNTIMES = {
+    'onnx': ('onnxruntime', _onnxruntime),
+    'tensorrt': ('onnxruntime', _onnxruntime),
+    'openvino': ('OpenVINO', _openvino),
+    'torch': ('torch.export', _torch),
+}

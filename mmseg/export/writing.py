@@ -1,124 +1,128 @@
-"""``export``: a trained model into one file, and the proof that the file computes the same."""
+"""A trained model into files for other runtimes."""
 
+import copy
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
+from torch.export import ExportedProgram
 
-from mmseg.engine.tta import innermost_datasets
-
-from .graph import Network, example
-from .metadata import Metadata, weights_sha256
-from .onnx_file import write_onnx
+from .describing import MIN_SIDE, describe, image_channels, test_pipeline
+from .graph import Network
+from .image_graph import ImageNetwork
+from .metadata import Metadata
+from .onnx_file import HALVES, OPSET, onnx_model, write_onnx
+from .openvino_file import write_openvino
 from .program import trace
+from .torch_file import write_torch
 
-TARGETS = {'onnx': '.onnx'}  # with the suffix of their files
+TARGETS = {'onnx': '.onnx', 'openvino': '.xml', 'tensorrt': '.onnx', 'torch': '.pt2'}  # with the suffix of their files
+OUTPUTS = ('scores', 'labels', 'top1')
+HALF_TARGETS = {'fp16': ('onnx', 'openvino'), 'bf16': ('onnx',)}
 
 
-def export(
-    model: nn.Module,
-    path: str | Path,
-    target: str = 'onnx',
-    *,
-    batch: int | None = None,
-    size: tuple[int, int] | None = None,
-    opset: int = 18,
-) -> Metadata:
-    """Write a model from :func:`mmseg.apis.init_model` to a file for another runtime.
+class Export:
+    """A trained model on its way into files: traced once, whatever the number of targets.
 
     Args:
-        model: on the CPU, in eval mode; with ``cfg`` and ``dataset_meta`` the file knows classes, colours, pipeline.
-        path: the file to write.
-        target: one of TARGETS.
-        batch: number of images that the file will take; None for any.
-        size: height and width that it will take; None for any.
-        opset: of ONNX.
+        model: from :func:`mmseg.apis.init_model`, on the CPU; with ``cfg`` and ``dataset_meta`` the files know classes,
+            colours and pipeline.
+        output: 'scores' for the network alone, from normalised images to what the head says of them; 'labels' or
+            'top1' (labels and their probabilities) for the whole way from images as they are loaded. See
+            :class:`.Metadata`.
+        batch: number of images that the files will take; None for any.
+        size: height and width that they will take; None for any.
+        precision: of the weights: 'fp32'; 'fp16' or 'bf16' for files of half the size that compute in float32.
 
-    Returns:
-        What the file says about itself.
+    Attributes:
+        reference: the model with the weights that the files get.
 
     Raises:
-        ValueError: an unknown target, or a suffix that is not the target's.
+        ValueError: an unknown output or precision, or a size that the network does not take.
         TypeError: the model has a part that cannot be exported; the message names it.
-        ModuleNotFoundError: a package is missing; the message says how to get it.
-        RuntimeError: the batch or the size would be frozen against the request.
     """
-    path = Path(path)
+
+    def __init__(
+        self,
+        model: nn.Module,
+        output: str = 'scores',
+        batch: int | None = None,
+        size: tuple[int, int] | None = None,
+        precision: str = 'fp32',
+    ) -> None:
+        _check_request(output, batch, size, precision)
+        self.model, self.reference = model.eval(), rounded(model.eval(), precision)
+        self.output, self.precision = output, precision
+        height, width = size or (None, None)
+        self.fixed = dict(batch=batch, height=height, width=width)
+        if output == 'scores':
+            self.graph = Network(self.reference)
+        else:
+            self.graph = ImageNetwork(self.reference, test_pipeline(model), with_probability=output == 'top1')
+
+    @cached_property
+    def program(self) -> ExportedProgram:
+        """Raises RuntimeError where the batch or the size would be frozen against the request."""
+        return trace(self.graph, image_channels(self.model), self.fixed)
+
+    def write(self, path: str | Path, target: str, opset: int = OPSET) -> Metadata:
+        """Write the file for one of TARGETS.
+
+        Returns:
+            What it says about itself.
+
+        Raises:
+            ValueError: an unknown target, a suffix that is not the target's, or a precision that it does not have.
+            ModuleNotFoundError: a package is missing; the message says how to get it.
+            RuntimeError: the batch or the size would be frozen against the request.
+        """
+        path = Path(path)
+        _check_target(path, target, self.precision)
+        metadata = describe(self.model, self.output, self.fixed, target, self.precision)
+        program = self.program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if target == 'torch':
+            write_torch(program, metadata, path)
+        elif target == 'openvino':
+            write_openvino(onnx_model(program, self.graph, metadata, opset), metadata, path)
+        else:
+            write_onnx(onnx_model(program, self.graph, metadata, opset), path)
+        return metadata
+
+
+def rounded(model: nn.Module, precision: str) -> nn.Module:
+    """A copy of a model whose weights are numbers of this precision; itself for 'fp32'.
+
+    Raises:
+        ValueError: a weight is too large for it; the message names it.
+    """
+    if precision == 'fp32':
+        return model
+    model = copy.deepcopy(model)
+    for name, value in model.named_parameters():
+        half = value.data.to(HALVES[precision])
+        if not half.isfinite().all():
+            raise ValueError(f'{name} has weights of {value.abs().max():.3g}, which {precision} cannot hold: take bf16')
+        value.data = half.float()
+    return model
+
+
+def _check_request(output: str, batch: int | None, size: tuple[int, int] | None, precision: str) -> None:
+    if output not in OUTPUTS:
+        raise ValueError(f'output={output!r}: it is none of {", ".join(OUTPUTS)}')
+    if batch is not None and batch < 1:
+        raise ValueError(f'batch={batch}: it must be 1 or more, or None for any')
+    if size is not None and min(size) < MIN_SIDE:
+        raise ValueError(f'size={size}: the network takes sides of {MIN_SIDE} pixels and more')
+    if precision != 'fp32' and precision not in HALF_TARGETS:
+        raise ValueError(f'precision={precision!r}: it is none of fp32, {", ".join(HALF_TARGETS)}')
+
+
+def _check_target(path: Path, target: str, precision: str) -> None:
     if target not in TARGETS:
         raise ValueError(f'target={target!r}: it is none of {", ".join(TARGETS)}')
     if path.suffix != TARGETS[target]:
         raise ValueError(f'{path}: a file for {target} is named *{TARGETS[target]}')
-    model = model.eval()
-    graph = Network(model)
-    height, width = size or (None, None)
-    fixed = dict(batch=batch, height=height, width=width)
-    metadata = describe(model, graph, fixed, target)
-    program = trace(graph, example(_channels(model), batch, size), dict(batch=0, height=2, width=3), fixed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_onnx(program, graph.inputs, graph.outputs, metadata, path, opset)
-    return metadata
-
-
-def describe(model: nn.Module, graph: nn.Module, fixed: dict[str, int | None], target: str) -> Metadata:
-    """The metadata of a model's file."""
-    preprocessor, cfg = model.data_preprocessor, getattr(model, 'cfg', {})
-    normalises = getattr(preprocessor, 'normalize', False)
-    meta = getattr(model, 'dataset_meta', None) or {}
-    channels = _channels(model)
-    size, divisor = getattr(preprocessor, 'test_padding', (None, None))
-    if size:
-        raise ValueError(
-            f'data_preprocessor.test_cfg pads images to size={size}, which no exported file does; export with that '
-            'fixed size, and without it in the config'
-        )
-    order = None
-    if channels == 3:  # images are loaded as BGR
-        order = 'RGB' if getattr(preprocessor, 'reverse_channels', False) else 'BGR'
-    return Metadata(
-        input='normalised',
-        output='masks' if graph.of_masks else 'scores',
-        channel_order=order,
-        mean=preprocessor.mean.flatten().tolist() if normalises else [],
-        std=preprocessor.std.flatten().tolist() if normalises else [],
-        num_classes=model.num_classes,
-        classes=[str(name) for name in meta.get('classes') or ()],
-        palette=[[int(number) for number in colour] for colour in meta.get('palette') or ()],
-        threshold=model.threshold,
-        align_corners=model.align_corners,
-        size_divisor=divisor or 1,
-        **fixed,
-        min_side=32,
-        precision='fp32',
-        weights_sha256=weights_sha256(model),
-        pipeline=_plain(_test_pipeline(cfg)),
-        test_cfg=_plain(model.test_cfg),
-        model=Path(getattr(cfg, 'filename', None) or type(model).__name__).stem,
-        target=target,
-    )
-
-
-def _channels(model: nn.Module) -> int:
-    return next(m.in_channels for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
-
-
-def _test_pipeline(cfg: dict) -> list[dict] | None:
-    if not cfg.get('test_dataloader'):
-        return None
-    return next(innermost_datasets(cfg['test_dataloader']['dataset'])).get('pipeline')
-
-
-def _plain(value: object) -> object:
-    """A config's value as JSON has it; None where it holds a function or a class."""
-    try:
-        return _as_json(value)
-    except TypeError:
-        return None
-
-
-def _as_json(value: object) -> object:
-    if isinstance(value, dict):
-        return {str(key): _as_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_json(item) for item in value]
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    raise TypeError(value)
+    if precision != 'fp32' and target not in HALF_TARGETS[precision]:
+        known = '; '.join(f'{name} for {", ".join(targets)}' for name, targets in HALF_TARGETS.items())
+        raise ValueError(f'precision={precision!r} for {target}: there is fp32 for all, {known}')

@@ -129,10 +129,17 @@ class LRSA(nn.Module):
 
         q = self.split_heads(self.q(to_tokens(q_map)))
         k, v = map(self.split_heads, self.kv(self.norm(tokens)).chunk(2, dim=-1))
-        out = F.scaled_dot_product_attention(q, k, v)  # B x heads x N x C/heads
+        out = self.attend(q, k, v)  # B x heads x N x C/heads
         out = self.proj(out.transpose(1, 2).flatten(2))
 
         return out.unflatten(1, q_map.shape[-2:]).permute(0, 3, 1, 2)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """B x heads x N x C/heads each. Runtimes hold all of a product of queries and keys: of fine grids, a head's."""
+        if not exporting() or self.q_size <= 16:
+            return F.scaled_dot_product_attention(q, k, v)
+        heads = zip(*(x.split(1, dim=1) for x in (q, k, v)), strict=True)
+        return torch.cat([F.scaled_dot_product_attention(*head) for head in heads], dim=1)
 
     def split_heads(self, tokens: Tensor) -> Tensor:
         """B x N x C -> B x heads x N x C/heads."""

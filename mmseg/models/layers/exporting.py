@@ -31,11 +31,12 @@ def export_forms() -> Iterator[None]:
 
 
 class _Pooling(NamedTuple):
-    """Average pooling to several grids: rows of all of them x H, and for each grid its rows' count and columns x W."""
+    """Average pooling to several grids: what each axis is multiplied with, grid after grid."""
 
-    rows: Tensor
+    rows: Tensor  # sum of heights x H
+    columns: Tensor  # sum of widths x W
     heights: list[int]
-    columns: list[Tensor]
+    widths: list[int]
 
 
 def low_res_pools(x: Tensor, short_sides: Sequence[int]) -> list[Tensor]:
@@ -49,29 +50,43 @@ def low_res_pools(x: Tensor, short_sides: Sequence[int]) -> list[Tensor]:
     if (pooling := _tables.get().get(key)) is None:
         pooling = _tables.get()[key] = _pooling(H, W, short_sides, x)
     parts = (pooling.rows @ x).split(pooling.heights, dim=2)
-    return [part @ columns for part, columns in zip(parts, pooling.columns, strict=True)]
+    columns = pooling.columns.split(pooling.widths)
+    return [part @ matrix.T for part, matrix in zip(parts, columns, strict=True)]
 
 
 def _pooling(H: int, W: int, short_sides: Sequence[int], x: Tensor) -> _Pooling:
-    sides = scalars((H, W), x.device)
-    shorter, cells = sides.amin(dim=0), scalars(short_sides, x.device)[:, None]
-    grids = [grid.tolist() for grid in (1000 * sides * cells + 501 * shorter) // (1000 * shorter)]
-    for grid, short_side in zip(grids, short_sides, strict=True):
-        for side in grid:
-            torch._check(side >= short_side)
-    return _Pooling(
-        rows=torch.cat([_pooling_matrix(H, h, x) for h, _ in grids]),
-        heights=[h for h, _ in grids],
-        columns=[_pooling_matrix(W, w, x).T for _, w in grids],
-    )
+    sides = scalars((H, W), x.device)[:, None]
+    shorter = sides.amin(dim=0)
+    grids = (1000 * sides * torch.tensor(short_sides, device=x.device) + 501 * shorter) // (1000 * shorter)  # 2 x grids
+    if isinstance(H, int) and isinstance(W, int):  # of a fixed size; read from a tensor they would be symbols again
+        m = min(H, W)
+        heights, widths = ([(1000 * side * s + 501 * m) // (1000 * m) for s in short_sides] for side in (H, W))
+    else:
+        heights, widths = (counts.tolist() for counts in grids)
+        for counts in (heights, widths):
+            for count, short_side in zip(counts, short_sides, strict=True):
+                torch._check(count >= short_side)
+    rows = _pooling_matrix(H, grids[0], sum(heights)).to(x.dtype)
+    columns = _pooling_matrix(W, grids[1], sum(widths)).to(x.dtype)
+    return _Pooling(rows, columns, heights, widths)
 
 
-def _pooling_matrix(inputs: int, outputs: int, like: Tensor) -> Tensor:
-    """The matrix, outputs x inputs, that adaptive average pooling multiplies an axis with."""
-    cell = torch.arange(outputs, device=like.device)[:, None]
-    position = torch.arange(inputs, device=like.device)
+def _pooling_matrix(inputs: int, counts: Tensor, total: int) -> Tensor:
+    """The matrices that adaptive average pooling multiplies an axis with, one below the other: total x inputs.
+
+    Args:
+        inputs: length of the axis.
+        counts: cells of each grid along it.
+        total: their sum.
+    """
+    order = torch.arange(len(counts), device=counts.device)
+    ends = (counts * (order <= order[:, None])).sum(dim=1)  # TensorRT computes no cumsum of sizes
+    cell = torch.arange(total, device=counts.device)
+    grid = (cell[:, None] >= ends).sum(dim=1)
+    cell, outputs = (cell - (ends - counts)[grid])[:, None], counts[grid][:, None]
     start, end = cell * inputs // outputs, ((cell + 1) * inputs + (outputs - 1)) // outputs
-    return (((start <= position) & (position < end)) / (end - start)).to(like.dtype)
+    position = torch.arange(inputs, device=counts.device)
+    return ((start <= position) & (position < end)) / (end - start)
 
 
 def scalars(numbers: Sequence[int], device: torch.device) -> Tensor:
