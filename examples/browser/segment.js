@@ -49,25 +49,60 @@ function places(cells, pixels) {
   });
 }
 
-/** Scores, 1 x classes x h x w -> the class of the highest one at each pixel, after bilinear interpolation. */
-export function toLabels({ data, dims: [, classes, h, w] }, width, height) {
-  const labels = new Uint16Array(width * height), best = new Float32Array(width * height).fill(-Infinity);
-  const rows = places(h, height), columns = places(w, width);
+/** A row of pixels of maps, n x h x w, after bilinear interpolation: n x width. */
+function pixelRow({ data, dims: [, n, h, w] }, { low, high, share: t }, columns) {
+  const row = new Float32Array(n * columns.length);
+  for (let c = 0, i = 0; c < n; c++) {
+    const above = (c * h + low) * w, below = (c * h + high) * w;
+    for (const { low: l, high: r, share: s } of columns) {
+      row[i++] = (data[above + l] * (1 - s) + data[above + r] * s) * (1 - t) + (data[below + l] * (1 - s) + data[below + r] * s) * t;
+    }
+  }
+  return row;
+}
+
+/** Class logits of queries, 1 x Q x (classes + 1), the last one "no object" -> probabilities, classes x Q. */
+function classProbabilities({ data, dims: [, queries, logits] }) {
+  const probabilities = new Float32Array((logits - 1) * queries);
+  for (let q = 0; q < queries; q++) {
+    const of = data.subarray(q * logits, (q + 1) * logits), most = Math.max(...of);
+    const sum = of.reduce((total, logit) => total + Math.exp(logit - most), 0);
+    for (let c = 0; c < logits - 1; c++) probabilities[c * queries + q] = Math.exp(of[c] - most) / sum;
+  }
+  return probabilities;
+}
+
+/** Masks of queries along a row, Q x width -> scores, classes x width: sums of class times mask probability. */
+function combine(probabilities, masks, width) {
+  const queries = masks.length / width, classes = probabilities.length / queries;
+  const scores = new Float32Array(classes * width), shares = masks.map((logit) => 1 / (1 + Math.exp(-logit)));
   for (let c = 0; c < classes; c++) {
-    for (let y = 0, i = 0; y < height; y++) {
-      const low = (c * h + rows[y].low) * w, high = (c * h + rows[y].high) * w, t = rows[y].share;
-      for (let x = 0; x < width; x++, i++) {
-        const { low: l, high: r, share: s } = columns[x];
-        const score =
-          (data[low + l] * (1 - s) + data[low + r] * s) * (1 - t) + (data[high + l] * (1 - s) + data[high + r] * s) * t;
-        if (score > best[i]) { best[i] = score; labels[i] = c; }
-      }
+    for (let q = 0; q < queries; q++) {
+      const p = probabilities[c * queries + q];
+      for (let x = 0; x < width; x++) scores[c * width + x] += p * shares[q * width + x];
+    }
+  }
+  return scores;
+}
+
+/** What the network says -> the class of the highest score at each pixel, a row at a time. */
+export function toLabels(outputs, width, height) {
+  const maps = outputs[outputs.length - 1], probabilities = outputs.length === 2 && classProbabilities(outputs[0]);
+  const labels = new Uint16Array(width * height), rows = places(maps.dims[2], height), columns = places(maps.dims[3], width);
+  for (let y = 0; y < height; y++) {
+    let scores = pixelRow(maps, rows[y], columns);
+    if (probabilities) scores = combine(probabilities, scores, width);
+    for (let x = 0; x < width; x++) {
+      let best = 0;
+      for (let i = x; i < scores.length; i += width) if (scores[i] > scores[best * width + x]) best = (i - x) / width;
+      labels[y * width + x] = best;
     }
   }
   return labels;
 }
 
+/** ImageData -> class indices, row by row. */
 export async function segment(session, facts, image) {
   const outputs = await session.run({ [session.inputNames[0]]: toInput(image, facts) });
-  return toLabels(outputs[session.outputNames[0]], image.width, image.height);
+  return toLabels(session.outputNames.map((name) => outputs[name]), image.width, image.height);
 }

@@ -88,6 +88,18 @@ def forward(variant: str, shape: tuple[int, int], options: argparse.Namespace) -
 
 
 @kind
+def exported(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
+    """The network of an exported file, ``options.file``, to its outputs."""
+    from mmseg.runtimes.sessions import open_session
+
+    if not options.file:
+        raise SystemExit('exported takes --file FILE, of `lrformer export`')
+    session = open_session(options.file, options.backend)
+    image = torch.randn(options.batch or 1, 3, *shape).numpy()
+    return lambda: session.run(image)
+
+
+@kind
 def predict(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
     """A uint8 image to its labels."""
     model = build(variant, shape, options)[0].eval()

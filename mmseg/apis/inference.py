@@ -23,7 +23,6 @@ from mmseg.engine.overrides import read_options
 from mmseg.inference import Segmentor
 from mmseg.inference.images import Image, as_picture, file_or_array
 from mmseg.inference.scope import default_scope
-from mmseg.models.segmentors.predictor import check_test_cfg
 from mmseg.registry import DATASETS, MODELS
 from mmseg.runtimes import SUFFIXES, is_exported
 from mmseg.structures import SegDataSample
@@ -95,16 +94,15 @@ def _init_exported(
     file: str | Path, config: str | Path | Config | None, options: dict | Sequence[str] | None, backend: str | None
 ) -> nn.Module:
     """A file of ``lrformer export`` as a model, whose images go through a config's pipeline, or else the file's own."""
-    from mmseg.runtimes.segmentor import ExportedSegmentor, config_of, model_config
+    from mmseg.runtimes.segmentor import config_in, use_exported
 
-    model = ExportedSegmentor(file, backend)
     if config is None:
-        cfg = config_of(model, backend)
+        cfg = config_in(file, backend)
         cfg.merge_from_dict(options if isinstance(options, Mapping) else read_options(options or (), cfg))
     else:
         cfg = _read_config(config, options)
-        cfg.model = model_config(file, backend, cfg.model.get('test_cfg'))
-    model.test_cfg = check_test_cfg(cfg.model.test_cfg)
+    use_exported(cfg, file, backend)
+    model = MODELS.build(cfg.model)
     made_up = {'classes': [f'class {i}' for i in range(model.num_classes)]}
     model.dataset_meta = complete_dataset_meta(
         model.dataset_meta, lambda: made_up if config is None else _dataset_meta(cfg)

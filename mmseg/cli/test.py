@@ -40,10 +40,19 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--config says what to test an exported file on, and {args.config} is none: {EXPORTED}')
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     checkpoint = checkpoint_of(args.config, args.checkpoint)
+    if is_exported(checkpoint):
+        from mmseg.runtimes.segmentor import use_exported
+
+        if args.amp is not None:
+            raise ValueError(f'--amp is for networks that run in PyTorch; {checkpoint} is as it was exported')
+        use_exported(cfg, checkpoint, args.backend)
+        checkpoint = None
+    elif args.backend is not None:
+        raise ValueError(f'--backend is for exported files, and {checkpoint} is none')
     start_processes(args.command_line, args.gpus, args.launcher)
 
     def work() -> None:
         drawing = dict(show=args.show, show_dir=args.show_dir, wait_time=args.wait_time)
-        test(cfg, checkpoint, args.launcher, args.amp, args.out, **drawing, tta=args.tta, backend=args.backend)
+        test(cfg, checkpoint, args.launcher, args.amp, args.out, **drawing, tta=args.tta)
 
     return run_program(work)

@@ -19,7 +19,6 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from mmseg import zoo
 from mmseg.checkpoints import is_remote
 from mmseg.registry.hints import UnknownKeyError, hints
-from mmseg.runtimes import SUFFIXES, is_exported
 from mmseg.utils import keep_freed_memory
 from mmseg.utils.mistakes import report
 
@@ -135,7 +134,7 @@ def train(
 
 def test(
     cfg: Config,
-    checkpoint: str,
+    checkpoint: str | None,
     launcher: str = 'none',
     amp: str | None = None,
     out: str | None = None,
@@ -143,13 +142,12 @@ def test(
     show_dir: str | None = None,
     wait_time: float = 2.0,
     tta: bool = False,
-    backend: str | None = None,
 ) -> dict:
     """Test a checkpoint on a config's test split.
 
     Args:
         cfg: from :func:`load_config`.
-        checkpoint: the file; one of ``lrformer export`` takes the place of the config's model.
+        checkpoint: the file; None where the config's model brings its weights, as an exported one does.
         launcher: as for :func:`train`.
         amp: None for full precision, or 'auto', 'bfloat16', 'float16'.
         out: folder for the predicted label maps as PNG, one for each image.
@@ -157,17 +155,13 @@ def test(
         show_dir: folder for pictures of annotation and prediction.
         wait_time: see ``show``.
         tta: let the model see each image in several views (:mod:`.tta`).
-        backend: what runs an exported file: 'onnxruntime' or 'openvino'; None for the one of its suffix.
 
     Returns:
         The metrics by name.
     """
-    _require_checkpoint(checkpoint)
+    if checkpoint is not None:
+        _require_checkpoint(checkpoint)
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
-    if is_exported(checkpoint):
-        _use_exported(cfg, checkpoint, backend, amp)
-    elif backend is not None:
-        raise ValueError(f'backend={backend!r} is for exported files (*{", *".join(SUFFIXES)}), {checkpoint!r} is none')
     if amp is not None:
         cfg.test_cfg.amp = amp
     if tta:
@@ -191,17 +185,6 @@ def test(
         metrics = runner.test()
     runner.visualizer.close()
     return metrics
-
-
-def _use_exported(cfg: Config, file: str, backend: str | None, amp: str | None) -> None:
-    """Let a network that was exported take the place of the config's model."""
-    from mmseg.runtimes.segmentor import model_config  # registers it
-
-    if amp is not None:
-        raise ValueError(f'amp={amp!r} is for networks that run in PyTorch; {file} is as it was exported')
-    cfg.pop('data_preprocessor', None)  # the file says how
-    cfg.load_from, cfg.compile = None, False
-    cfg.model = model_config(file, backend, cfg.model.get('test_cfg'))
 
 
 @contextmanager

@@ -5,9 +5,10 @@ and products with weights are quantised, a scale for each output channel; attent
 """
 
 import copy
+import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,12 @@ def calibration_images(model: nn.Module, cfg: Config, count: int) -> list[np.nda
     with torch.no_grad():
         prepared = [model.data_preprocessor(dict(inputs=[sample['inputs']])) for sample in samples]
     return [batch['inputs'].numpy() for batch in prepared]
+
+
+def write_report(path: Path, result: Quantised, float32: dict, int8: dict) -> None:
+    """What became of a file, and its metrics before and after, as JSON."""
+    with atomic_write(str(path)) as file:
+        file.write(json.dumps(dict(asdict(result), float32=float32, int8=int8), indent=2).encode())
 
 
 class _Reader:
@@ -225,16 +232,18 @@ def _outputs(model, images: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     onnxruntime = need('onnxruntime')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    # As it is: bytes computed in float32, and no time for fusions that would serve a few images.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=['CPUExecutionProvider'])
     return [session.run(None, {session.get_inputs()[0].name: image}) for image in images]
 
 
 def _equal_labels(outputs: Sequence[Sequence[np.ndarray]], expected: Sequence[Sequence[np.ndarray]]) -> float:
     pairs = zip(outputs, expected, strict=True)
-    return float(np.mean([(_coarse_labels(a) == _coarse_labels(b)).mean() for a, b in pairs]))
+    return float(np.mean([(coarse_labels(a) == coarse_labels(b)).mean() for a, b in pairs]))
 
 
-def _coarse_labels(outputs: Sequence[np.ndarray]) -> np.ndarray:
+def coarse_labels(outputs: Sequence[np.ndarray]) -> np.ndarray:
     """Labels at the network's own resolution, h x w."""
     scores = torch.from_numpy(outputs[0][0])
     if len(outputs) == 2:  # of queries: class logits Q x (classes + 1), and mask logits

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
+from mmengine.structures import PixelData
 from torch import Tensor
 
+from mmseg.engine.tta import innermost_datasets
 from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors.predictor import Predictor, check_test_cfg
 from mmseg.registry import MODELS
@@ -19,12 +21,8 @@ from mmseg.structures import SegDataSample
 from .sessions import open_session
 
 
-@MODELS.register_module()
-class ExportedSegmentor(Predictor, BaseModel):
-    """A file of ``lrformer export`` that predicts like :class:`mmseg.models.EncoderDecoder`.
-
-    The runtime gives the network's scores, and they come to labels in the same way. Images are normalised and padded as
-    the file says. It runs on the CPU, and has no parameters that PyTorch knows of.
+class _Exported(BaseModel):
+    """A file of ``lrformer export`` in the place of a segmentor, on the CPU, without parameters that PyTorch knows of.
 
     Args:
         file: the exported file.
@@ -41,14 +39,15 @@ class ExportedSegmentor(Predictor, BaseModel):
     def __init__(self, file: str | Path, backend: str | None = None, test_cfg: dict | None = None) -> None:
         session = open_session(file, backend)
         facts = session.metadata
+        normalises = facts.input == 'normalised'
         size = (facts.height, facts.width)
         padding = dict(size=size) if all(size) else dict(size_divisor=facts.size_divisor)
         super().__init__(
             SegDataPreProcessor(
-                mean=facts.mean or None,
-                std=facts.std or None,
+                mean=facts.mean if normalises and facts.mean else None,
+                std=facts.std if normalises and facts.mean else None,
                 bgr_to_rgb=facts.channel_order == 'RGB',
-                test_cfg=padding,
+                test_cfg=padding if normalises else None,
             )
         )
         self.file, self.session, self.metadata = Path(file), session, facts
@@ -66,30 +65,58 @@ class ExportedSegmentor(Predictor, BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self._scores(inputs)
+            outputs = self.run(inputs)
+            return outputs[0] if len(outputs) == 1 else outputs
         raise ValueError(f'{self.file}: an exported network predicts only; mode={mode!r} needs the model in PyTorch')
 
-    def _scores(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def run(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """B x channels x H x W from the data preprocessor -> the file's outputs."""
         self._check_size(*inputs.shape[-2:])
         arrays = inputs.detach().cpu().numpy()
+        if self.metadata.input == 'image':
+            arrays = np.ascontiguousarray(arrays.transpose(0, 2, 3, 1).astype(np.uint8))
         parts = [self.session.run(batch) for batch in _batches(arrays, self.metadata.batch)]
         outputs = [torch.from_numpy(np.concatenate(part)[: len(inputs)]) for part in zip(*parts, strict=True)]
-        outputs = [output.to(inputs.device) for output in outputs]
-        return tuple(outputs) if self.predicts_masks else outputs[0]
+        return tuple(output.to(inputs.device) for output in outputs)
 
     def _check_size(self, height: int, width: int) -> None:
         facts, fixed = self.metadata, (self.metadata.height, self.metadata.width)
+        came = f'this one comes to it as {height}x{width}'
         if any(limit and side > limit for side, limit in zip((height, width), fixed, strict=True)):
             raise ValueError(
-                f'{self.file} was exported for images of {fixed[0]}x{fixed[1]} (height x width), and this one comes to '
-                f'it as {height}x{width}: export without --size; or let windows of that size go over the image, '
+                f'{self.file} was exported for images of {fixed[0]}x{fixed[1]} (height x width), and {came}: export '
+                'without --size; or let windows of that size go over the image, '
                 f"test_cfg=dict(mode='slide', crop_size={fixed}, stride={fixed})"
             )
+        if any(limit and side < limit for side, limit in zip((height, width), fixed, strict=True)):
+            raise ValueError(f'{self.file} was exported for images of {fixed[0]}x{fixed[1]} alone, and {came}')
         if min(height, width) < facts.min_side:
-            raise ValueError(
-                f'{self.file} takes images whose sides are {facts.min_side} or more, and this one comes to it as '
-                f'{height}x{width}: enlarge it'
-            )
+            raise ValueError(f'{self.file} takes images of sides from {facts.min_side} up, and {came}: enlarge it')
+
+
+@MODELS.register_module()
+class ExportedSegmentor(Predictor, _Exported):
+    """A file that gives scores: they come to labels in the way of :class:`mmseg.models.EncoderDecoder`."""
+
+    def _scores(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        return self(inputs)
+
+
+@MODELS.register_module()
+class ExportedLabeller(_Exported):
+    """A file that takes images as they were loaded and gives their labels; it has no scores to hand out."""
+
+    def predict(
+        self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        if self.test_cfg['return_scores']:
+            raise ValueError(f'{self.file} gives labels alone; for scores, export with --output scores')
+        batches = [inputs] if isinstance(inputs, Tensor) else [image[None] for image in inputs]
+        labels = [label for batch in batches for label in self.run(batch)[0].long()]
+        samples = data_samples or [SegDataSample() for _ in labels]
+        for sample, label in zip(samples, labels, strict=True):
+            sample.pred_sem_seg = PixelData(data=label[None])
+        return samples
 
 
 def _batches(inputs: np.ndarray, size: int | None) -> Iterator[np.ndarray]:
@@ -102,30 +129,34 @@ def _batches(inputs: np.ndarray, size: int | None) -> Iterator[np.ndarray]:
         yield part if len(part) == size else np.concatenate([part, *[part[-1:]] * (size - len(part))])
 
 
-def model_config(file: str | Path, backend: str | None, test_cfg: dict | None = None) -> dict:
-    """``model`` of a config that runs an exported file."""
-    return dict(type='ExportedSegmentor', file=str(file), backend=backend, test_cfg=test_cfg)
+def use_exported(cfg: Config, file: str | Path, backend: str | None) -> None:
+    """Let an exported file take the place of a config's model, and see images as the file wants them."""
+    facts = open_session(file, backend).metadata
+    kind = 'ExportedSegmentor' if facts.output in ('scores', 'masks') else 'ExportedLabeller'
+    model = cfg.get('model') or {}
+    cfg.model = dict(type=kind, file=str(file), backend=backend, test_cfg=model.get('test_cfg'))
+    cfg.pop('data_preprocessor', None)  # the file has it
+    cfg.compile = False
+    if facts.input == 'image':  # it resizes them itself
+        for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+            dataset['pipeline'] = [step for step in dataset['pipeline'] if not {'scale', 'scale_factor'} & set(step)]
 
 
-def config_of(model: ExportedSegmentor, backend: str | None) -> Config:
-    """What ``init_model`` puts on a model, from what an exported file holds.
+def config_in(file: str | Path, backend: str | None) -> Config:
+    """What ``init_model`` needs of a config, from what an exported file holds.
 
     Raises:
-        ValueError: the file has no test pipeline.
+        ValueError: the file has no test pipeline; or see :func:`.sessions.open_session`.
     """
-    if model.metadata.pipeline is None:
+    facts = open_session(file, backend).metadata
+    if facts.pipeline is None:
         raise ValueError(
-            f'{model.file} has no test pipeline in it, as its config held more than plain data there: give the config, '
-            f'init_model(CONFIG, {str(model.file)!r})'
+            f'{file} has no test pipeline in it, as its config held more than plain data there: give the config, '
+            f'init_model(CONFIG, {str(file)!r})'
         )
-    dataset = dict(type='BaseSegDataset', pipeline=_with_tuples(model.metadata.pipeline))
-    return Config(
-        dict(
-            default_scope='mmseg',
-            model=model_config(model.file, backend, model.test_cfg),
-            test_dataloader=dict(dataset=dataset),
-        )
-    )
+    dataset = dict(type='BaseSegDataset', pipeline=_with_tuples(facts.pipeline))
+    model = dict(test_cfg=_with_tuples(facts.test_cfg))
+    return Config(dict(default_scope='mmseg', model=model, test_dataloader=dict(dataset=dataset)))
 
 
 def _with_tuples(value: object) -> object:

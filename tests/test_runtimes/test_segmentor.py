@@ -13,6 +13,7 @@ pytest.importorskip('onnxruntime', reason='the extra "export" is not installed')
 from mmseg.apis import MMSegInferencer, inference_model, init_model, predict
 from mmseg.engine.launch import test as run_test
 from mmseg.models.segmentors.scores import ImageScores, MaskScores
+from mmseg.runtimes.segmentor import use_exported
 
 from . import tiny
 
@@ -75,13 +76,15 @@ def test_test_gives_the_same_scores(segmentor, file, backend, tmp_path):
         cv2.imwrite(str(tmp_path / f'labels/{i}.png'), image[..., 0] % 3)
     torch.save(dict(state_dict=segmentor.state_dict()), tmp_path / 'model.pth')
     scores = []
-    for weights, runtime in ((tmp_path / 'model.pth', None), (file, backend)):
+    for weights in (str(tmp_path / 'model.pth'), None):
         cfg = tiny.config()
+        if weights is None:
+            use_exported(cfg, file, backend)
         cfg.work_dir = str(tmp_path / 'runs')
         cfg.test_dataloader.dataset.update(
             data_prefix=dict(img_path=f'{tmp_path}/images', seg_map_path=f'{tmp_path}/labels'), img_suffix='.png'
         )
-        scores.append(run_test(cfg, str(weights), backend=runtime)['mIoU'])
+        scores.append(run_test(cfg, weights)['mIoU'])
     assert scores[0] == pytest.approx(scores[1], abs=0.01)
 
 
@@ -181,6 +184,7 @@ def test_mistakes_are_named(file, segmentor, tmp_path):
 
 def test_data_of_other_classes_are_refused(file, tmp_path):
     cfg = tiny.config()
+    use_exported(cfg, file, None)
     cfg.work_dir = str(tmp_path)
     (tmp_path / 'images').mkdir()
     cv2.imwrite(str(tmp_path / 'images/0.png'), images(1)[0])
@@ -190,4 +194,15 @@ def test_data_of_other_classes_are_refused(file, tmp_path):
         img_suffix='.png',
     )
     with pytest.raises(ValueError, match='model.onnx was exported with 3, test_dataloader.dataset .* has 2'):
-        run_test(cfg, file)
+        run_test(cfg, None)
+
+
+@pytest.mark.parametrize('backend', RUNTIMES)
+def test_a_file_with_the_whole_way_in_it_gives_labels_at_the_image_s_own_size(segmentor, tmp_path, backend):
+    model = exported(tiny.write_labeller(tmp_path / 'labels.onnx', segmentor), backend)
+    several = [*images(2), images(1, 40, 130)[0]]
+    for image, sample in zip(several, inference_model(model, several, batch_size=3), strict=True):
+        np.testing.assert_array_equal(sample.pred_sem_seg.data[0], image[..., ::-1].argmax(-1))  # OpenCV reads BGR
+    assert predict(model, several, tmp_path / 'out', save=['labels']).done == 3
+    with pytest.raises(ValueError, match='labels.onnx gives labels alone'):
+        inference_model(model, several[0], scores=True)

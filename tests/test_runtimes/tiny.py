@@ -9,8 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from mmseg.export import KEY
-from mmseg.export.graph import Network
-from mmseg.export.writing import describe
+from mmseg.export.describing import describe
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 
@@ -75,9 +74,8 @@ def model() -> EncoderDecoder:
 
 def write(path, segmentor, fixed=(None, None, None), entry=None, **facts) -> str:
     """Its file. ``fixed``: batch, height, width; ``facts``: what else the metadata shall say, ``entry`` in all."""
-    metadata = describe(
-        segmentor, Network(segmentor), dict(zip(('batch', 'height', 'width'), fixed, strict=True)), 'onnx'
-    )
+    fixed_by_name = dict(zip(('batch', 'height', 'width'), fixed, strict=True))
+    metadata = describe(segmentor, 'scores', fixed_by_name, 'onnx', 'fp32')
     convs = [segmentor.backbone.conv, segmentor.decode_head.conv_seg]
     weights = [
         numpy_helper.from_array(p.detach().numpy(), f'{i}{n}')
@@ -101,5 +99,25 @@ def write(path, segmentor, fixed=(None, None, None), entry=None, **facts) -> str
         ir_version=8,
     )
     helper.set_model_props(file, {KEY: replace(metadata, **facts).to_json() if entry is None else entry})
+    onnx.save(file, path)
+    return str(path)
+
+
+def write_labeller(path, segmentor) -> str:
+    """A file that gives labels: the colours' brightest channel, whatever the segmentor."""
+    metadata = describe(segmentor, 'labels', dict(batch=None, height=None, width=None), 'onnx', 'fp32')
+    nodes = [
+        helper.make_node('Cast', ['image'], ['numbers'], to=TensorProto.FLOAT),
+        helper.make_node('ArgMax', ['numbers'], ['brightest'], axis=3, keepdims=0),
+        helper.make_node('Cast', ['brightest'], ['labels'], to=TensorProto.UINT8),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        'labeller',
+        [helper.make_tensor_value_info('image', TensorProto.UINT8, ['b', 'h', 'w', 3])],
+        [helper.make_tensor_value_info('labels', TensorProto.UINT8, ['b', 'h', 'w'])],
+    )
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=8)
+    helper.set_model_props(file, {KEY: metadata.to_json()})
     onnx.save(file, path)
     return str(path)
