@@ -51,8 +51,14 @@ def build(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> 
 
     register_all_modules()
     torch.manual_seed(0)
-    cfg = config_of(variant, shape)
-    cfg.model.decode_head['num_classes'] = options.classes
+    if options.config:
+        from mmseg.engine.launch import load_config
+
+        cfg = load_config(options.config, options.cfg_options)
+        cfg.model.data_preprocessor['size'] = shape
+    else:
+        cfg = config_of(variant, shape)
+        cfg.model.decode_head['num_classes'] = options.classes
     cfg.model.backbone.update(options.backbone)
     model = MODELS.build(cfg.model)
     if not torch.cuda.is_available():
@@ -128,7 +134,7 @@ def train(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> 
         cfg.optim_wrapper['dtype'] = options.amp
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     images = [random_image(shape) for _ in range(options.batch or 2)]
-    labels = [regions(shape, options.classes) for _ in images]
+    labels = [regions(shape, model.num_classes) for _ in images]
 
     def run() -> None:
         samples = [

@@ -67,7 +67,7 @@ def init_model(
     if is_name(config):
         checkpoint = checkpoint or weights_file(config)
     cfg = _read_config(config, cfg_options)
-    cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
+    cfg.model.get('backbone', {}).pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
         model = MODELS.build(cfg.model)
     meta = None

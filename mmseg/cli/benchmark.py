@@ -26,7 +26,11 @@ def add_arguments(parser: Parser) -> None:
     add('--backbone', type=json.loads, default={}, metavar='JSON', help='keys of the backbone')
     add('--file', metavar='FILE', help='an exported file: exported')
     add_backend(parser)
-    add('--config', metavar='CONFIG', help='time its test images: network, loop, unstreamed')
+    add(
+        '--config',
+        metavar='CONFIG',
+        help='its model: forward, predict, train; its test images: network, loop, unstreamed',
+    )
     add('--checkpoint', metavar='FILE', help='weights for it [random ones]')
     add('--images', type=int, default=20, metavar='N', help='of its test set, at the most [20]')
     add_cfg_options(parser)

@@ -5,9 +5,10 @@ from .ade import ADE20KDataset
 from .basesegdataset import BaseSegDataset
 from .camvid import CamVidDataset
 from .cityscapes import CityscapesDataset
+from .class_weights import class_weights
 from .coco_stuff import COCOStuffDataset
 from .scenes import SceneDataset
-from .wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from .wrappers import ClassBalancedDataset, ConcatDataset, MultiImageMixDataset, RepeatDataset
 
 __all__ = [
     'ADE20KDataset',
@@ -17,7 +18,9 @@ __all__ = [
     'CityscapesDataset',
     'ClassBalancedDataset',
     'ConcatDataset',
+    'MultiImageMixDataset',
     'RepeatDataset',
     'SceneDataset',
+    'class_weights',
     'transforms',
 ]

@@ -17,7 +17,7 @@ from mmseg.utils.image_file import UnreadableFileError
 from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
-from .class_counts import classes_of_files
+from .class_counts import pixels_of_files
 from .metainfo import checked_label_ids, checked_palette, compose_label_maps, distinct_palette, values_of_chosen
 from .transforms.loading import LoadAnnotations
 
@@ -119,7 +119,7 @@ class BaseSegDataset(BaseDataset):
             )
         self.max_bad_samples = max_bad_samples
         self._bad_samples: BadSamples | None = None
-        self._classes_of: dict[str, list[int]] = {}  # annotation file -> its classes, once they are asked for
+        self._pixels_of: dict[str, dict[int, int]] = {}  # annotation file -> its classes, once they are asked for
         if data_prefix is None:
             data_prefix = {'img_path': '', 'seg_map_path': ''}
         self._check_prefix(data_prefix)
@@ -249,18 +249,29 @@ class BaseSegDataset(BaseDataset):
 
         The first call reads the annotations of all samples.
         """
-        path = self.get_data_info(idx).get('seg_map_path')
-        if path not in self._classes_of:
-            infos = [self.get_data_info(index) for index in range(len(self))]
-            paths = [info.get('seg_map_path') for info in infos]
-            if None in paths:
-                raise ValueError(f'{type(self).__name__} has images without label maps, so their classes are unknown')
-            steps = getattr(self.pipeline, 'transforms', ())
-            load = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
-            rules = {key: infos[0][key] for key in RULES if key in infos[0]}
-            found = classes_of_files(paths, load, rules, skip_unreadable=bool(self.max_bad_samples))
-            self._classes_of = dict(zip(paths, found, strict=True))
-        return self._classes_of[path]
+        self._count()
+        return list(self._pixels_of[self.get_data_info(idx)['seg_map_path']])
+
+    def class_pixels(self) -> list[dict[int, int]]:
+        """The pixels of each class in each sample's annotation.
+
+        The first call reads the annotations of all samples.
+        """
+        self._count()
+        return [self._pixels_of[self.get_data_info(index)['seg_map_path']] for index in range(len(self))]
+
+    def _count(self) -> None:
+        if self._pixels_of:
+            return
+        infos = [self.get_data_info(index) for index in range(len(self))]
+        paths = [info.get('seg_map_path') for info in infos]
+        if None in paths:
+            raise ValueError(f'{type(self).__name__} has images without label maps, so their classes are unknown')
+        steps = getattr(self.pipeline, 'transforms', ())
+        load = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
+        rules = {key: infos[0][key] for key in RULES if key in infos[0]}
+        found = pixels_of_files(paths, load, rules, skip_unreadable=bool(self.max_bad_samples))
+        self._pixels_of = dict(zip(paths, found, strict=True))
 
     def prepare_data(self, idx: int) -> dict | None:
         """One sample through the pipeline; with ``max_bad_samples``, another one if it is unreadable.

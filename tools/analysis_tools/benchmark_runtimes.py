@@ -27,6 +27,7 @@ from mmseg.export.parity import drawn_pictures
 from mmseg.zoo.catalogue import HOME
 
 PLAIN = dict(amp=None, backbone={}, batch=1, classes=150, compile=False, profile=False, file=None, backend=None)
+PLAIN |= dict(config=None, cfg_options=[], checkpoint=None, images=20)
 
 
 def write_files(variant: str, folder: Path) -> dict[str, Path]:

@@ -20,7 +20,7 @@ from .distributed import bare_model
 
 LOOPS = ('train', 'val', 'test')
 # Transforms of these packages leave the number of channels alone, but for those that say so by their name.
-KNOWN_TRANSFORMS, CHANGE_CHANNELS = ('mmseg.', 'mmcv.'), ('Gray', 'Albu')
+KNOWN_TRANSFORMS, CHANGE_CHANNELS = ('mmseg.', 'mmcv.'), ('Gray', 'Albu', 'TorchVision')
 
 
 class Fact(NamedTuple):

@@ -36,6 +36,7 @@ from mmseg.zoo import checkpoint_file
 
 from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
+from .class_weights import fill_class_weights
 from .data_root import hand_down_data_root
 from .distributed import bare_model, describe_processes, init_process_group, jobs, restarted_jobs
 from .log_processor import LogProcessor
@@ -82,6 +83,10 @@ class SegRunner(Runner):
     def call_hook(self, fn_name: str, **kwargs) -> None:
         """As mmengine's; before a run begins, what was built for it must agree."""
         if fn_name == 'before_run':
+            if isinstance(self._train_loop, BaseLoop):
+                metrics = self.val_evaluator.metrics if isinstance(self._val_loop, BaseLoop) else []
+                of_metrics = [loss for metric in metrics for loss in getattr(metric, 'losses', ())]
+                fill_class_weights([*bare_model(self.model).modules(), *of_metrics], self.train_dataloader.dataset)
             check_agreement(self)
             check_names_in_model(self)
         super().call_hook(fn_name, **kwargs)

@@ -3,25 +3,20 @@
 import logging
 from collections.abc import Sequence
 
-import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel, revert_sync_batchnorm
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..utils import PretrainedModule, describe_trainable, freeze_parts
-from .predictor import Predictor, check_test_cfg
+from .base import BaseSegmentor, prefixed
 
 
 @MODELS.register_module()
-class EncoderDecoder(Predictor, PretrainedModule, BaseModel):
+class EncoderDecoder(BaseSegmentor):
     """A backbone with a decode head on it.
 
-    ``model(inputs, data_samples, mode)`` takes B x channels x H x W and returns, by mode, 'loss': the
-    losses by name, 'predict': the data samples with ``pred_sem_seg`` at each image's own size,
-    'tensor': what the head's ``forward`` returns. ``predict`` also takes a list of images of different sizes.
+    By mode (see :class:`~mmseg.models.segmentors.base.BaseSegmentor`) 'tensor' gives what the head's ``forward`` does.
 
     Args:
         backbone, neck, decode_head: configs. The head's ``in_channels`` follow from the backbone
@@ -50,9 +45,7 @@ class EncoderDecoder(Predictor, PretrainedModule, BaseModel):
         init_cfg: dict | None = None,
         freeze: Sequence[str] = (),
     ) -> None:
-        if isinstance(data_preprocessor, dict):
-            data_preprocessor = MODELS.build(data_preprocessor)  # mmengine's BaseModel would not look in our scope
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(data_preprocessor, test_cfg, init_cfg)
         if pretrained is not None:
             if backbone.get('init_cfg'):
                 raise ValueError(f'EncoderDecoder: pretrained={pretrained!r} and backbone.init_cfg exclude each other')
@@ -64,49 +57,22 @@ class EncoderDecoder(Predictor, PretrainedModule, BaseModel):
         if not self.with_neck:
             decode_head, auxiliary_head = _drop_unread_maps(self.backbone, decode_head, auxiliary_head)
         self.decode_head = self._build_head(decode_head)
-        self.num_classes, self.align_corners = self.decode_head.num_classes, self.decode_head.align_corners
-        self.out_channels = self.decode_head.out_channels
         self.with_auxiliary_head = auxiliary_head is not None
         if self.with_auxiliary_head:
             several = not isinstance(auxiliary_head, dict)
             heads = [self._build_head(head) for head in (auxiliary_head if several else [auxiliary_head])]
             self.auxiliary_head = nn.ModuleList(heads) if several else heads[0]
         self.train_cfg = train_cfg
-        self.test_cfg = check_test_cfg(test_cfg)
-        self.frozen = [freeze] if isinstance(freeze, str) else freeze
-        freeze_parts(self, self.frozen)
-        if not torch.cuda.is_available():
-            revert_sync_batchnorm(self)  # it is for several GPUs; elsewhere a BatchNorm is the same
-        if not all(parameter.requires_grad for parameter in self.parameters()):
-            print_log(describe_trainable(self), logger='current')
+        self.complete(freeze)
 
     def _build_head(self, cfg: dict) -> nn.Module:
         head = _class_of(cfg)
         source = self.neck if self.with_neck else self.backbone
         return MODELS.build(head.follow_backbone(cfg, source) if hasattr(head, 'follow_backbone') else cfg)
 
-    def train(self, mode: bool = True) -> 'EncoderDecoder':
-        super().train(mode)
-        freeze_parts(self, self.frozen)
-        return self
-
-    @property
-    def threshold(self) -> float | None:
-        """Of the probability of class 1, where the head gives that alone (``out_channels=1``)."""
-        return getattr(self.decode_head, 'threshold', None)
-
     @property
     def predicts_masks(self) -> bool:
         return hasattr(self.decode_head, 'segments')
-
-    def forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None, mode: str = 'tensor'):
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        if mode == 'tensor':
-            return self._forward(inputs)
-        raise ValueError(f"EncoderDecoder: mode={mode!r} is not 'loss', 'predict' or 'tensor'")
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         # After model.half() and its kind; the preprocessor gives float32, a user whatever there is.
@@ -132,16 +98,6 @@ class EncoderDecoder(Predictor, PretrainedModule, BaseModel):
     def _scores(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         maps = self.extract_feat(inputs)
         return self.decode_head.segments(maps) if self.predicts_masks else self.decode_head(maps)
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        # Published checkpoints may carry the normalisation, which here is part of the config alone.
-        for name in [name for name in state_dict if name.startswith(f'{prefix}data_preprocessor.')]:
-            del state_dict[name]
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def prefixed(prefix: str, losses: dict) -> dict:
-    return {f'{prefix}.{name}': value for name, value in losses.items()}
 
 
 def _class_of(cfg: dict) -> type:
