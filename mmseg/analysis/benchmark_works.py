@@ -94,18 +94,6 @@ def forward(variant: str, shape: tuple[int, int], options: argparse.Namespace) -
 
 
 @kind
-def exported(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
-    """The network of an exported file, ``options.file``, to its outputs."""
-    from mmseg.runtimes.sessions import open_session
-
-    if not options.file:
-        raise SystemExit('exported takes --file FILE, of `lrformer export`')
-    session = open_session(options.file, options.backend)
-    image = torch.randn(options.batch or 1, 3, *shape).numpy()
-    return lambda: session.run(image)
-
-
-@kind
 def predict(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
     """A uint8 image to its labels."""
     model = build(variant, shape, options)[0].eval()
@@ -176,6 +164,18 @@ def pipeline(variant: str, shape: tuple[int, int], options: argparse.Namespace) 
             steps(dict(**paths, seg_fields=[], reduce_zero_label=False, label_map=None, sample_idx=i))
 
     return run
+
+
+@kind
+def exported(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
+    """The network of an exported file, ``options.checkpoint``, to its outputs."""
+    from mmseg.runtimes.sessions import open_session
+
+    if not options.checkpoint:
+        raise SystemExit('exported takes --checkpoint FILE, of `lrformer export`')
+    session = open_session(options.checkpoint, vars(options).get('backend'))
+    image = torch.randn(options.batch or 1, 3, *shape).numpy()
+    return lambda: session.run(image)
 
 
 @kind

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from .parser import Parser, add_backend, add_cfg_options
+from .parser import Parser, add_cfg_options
 
 USAGE = '[WORK ...] [options]'
 
@@ -24,14 +24,12 @@ def add_arguments(parser: Parser) -> None:
     add('--compile', action='store_true', help='with compile=True')
     add('--profile', action='store_true', help='print the ten operations that take most, too')
     add('--backbone', type=json.loads, default={}, metavar='JSON', help='keys of the backbone')
-    add('--file', metavar='FILE', help='an exported file: exported')
-    add_backend(parser)
     add(
         '--config',
         metavar='CONFIG',
         help='its model: forward, predict, train; its test images: network, loop, unstreamed',
     )
-    add('--checkpoint', metavar='FILE', help='weights for it [random ones]')
+    add('--checkpoint', metavar='FILE', help='weights [random ones]; of exported, its file')
     add('--images', type=int, default=20, metavar='N', help='of its test set, at the most [20]')
     add_cfg_options(parser)
 
@@ -49,7 +47,6 @@ def run(args: argparse.Namespace) -> None:
         parse_work(work)
     if args.config:  # the processes work in other folders
         args.config = os.path.abspath(config_file(args.config) if is_name(args.config) else args.config)
-    args.file = args.file and os.path.abspath(args.file)
     if args.checkpoint and not is_remote(args.checkpoint):
         args.checkpoint = str(Path(args.checkpoint).absolute())
     results = benchmark.run(works, args)

@@ -18,19 +18,19 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = (
         'TARGET: onnx, openvino, torch, tensorrt, executorch, coreml (docs/export.md)\n'
-        'Batch and size may be any in the file, unless they are fixed here. It is compared\n'
-        'with the model at the end; the report lies beside it, as FILE.parity.json.'
+        'Batch and size may be any in the file, unless they are fixed here. At the end\n'
+        'it is compared with the model; the report lies beside it, as FILE.parity.json.'
     )
     add('model', metavar='MODEL', help='config file, or a name (`lrformer models`)')
     add('--to', metavar='TARGET', required=True, help='what the file is for, see below')
     add('--out', metavar='FILE', required=True, help='the file to write')
     add('--checkpoint', metavar='FILE', help='weights [the published ones of a name]')
     add_weights(parser)
-    add('--output', default='scores', metavar='KIND', help='scores of the network; labels, top1: the whole way')
+    add('--output', default='scores', metavar='KIND', help='scores, or the whole way: labels, top1 [scores]')
     add('--size', type=int, nargs=2, metavar='SIDE', help='fix height and width')
     add('--batch', type=int, metavar='N', help='fix the number of images')
     add('--precision', default='fp32', metavar='KIND', help='of the weights: fp32, fp16, bf16 [fp32]')
-    add('--int8', action='store_true', help='bytes for weights and inputs of layers (onnx, openvino)')
+    add('--int8', action='store_true', help='layers compute in bytes (onnx, openvino)')
     add('--calibration', type=int, default=100, metavar='N', help='training images that int8 looks at [100]')
     add('--opset', type=int, default=18, metavar='N', help='of ONNX [18]')
     add('--images', metavar='DIR', help='to compare on [drawn scenes]')

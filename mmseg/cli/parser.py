@@ -82,7 +82,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         choices=('ema', 'last'),
         default='ema',
         metavar='WHICH',
-        help='averaged ones [ema], or the last iteration (last)',
+        help='averaged (ema), or of the last iteration (last)',
     )
 
 

@@ -13,7 +13,7 @@ USAGE = 'MODEL INPUT ... --out DIR [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = 'INPUT: images, folders, patterns, list.txt, - (stdin), videos, 0 (camera), URLs'
-    add('model', metavar='MODEL', help='config file, name (`lrformer models`), or exported file')
+    add('model', metavar='MODEL', help='config file, name, or exported file')
     add('inputs', metavar='INPUT', nargs='+', help='what to segment, see below')
     add('--out', metavar='DIR', required=True, help='folder for the results')
     add('--checkpoint', metavar='FILE', help='weights [the published ones of a name]')

@@ -12,7 +12,7 @@ EXPORTED = 'lrformer test model.onnx --config CONFIG'
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    add('config', metavar='MODEL', nargs='?', help='config file, name (`lrformer models`), or exported file')
+    add('config', metavar='MODEL', nargs='?', help='config file, name, or exported file')
     add('checkpoint', metavar='CHECKPOINT', nargs='?', help='file or URL [the published weights of a name]')
     add('gpus', metavar='GPUS', nargs='?', type=process_count, help='how many of this node; on a CPU, processes [1]')
     add('--config', dest='data_config', metavar='CONFIG', help='the data for an exported file')

@@ -60,7 +60,9 @@ def images(count=6):
 
 
 def bytes_in(path):
-    return sum(weight.data_type == TensorProto.INT8 and len(weight.dims) > 1 for weight in onnx.load(path).graph.initializer)
+    return sum(
+        weight.data_type == TensorProto.INT8 and len(weight.dims) > 1 for weight in onnx.load(path).graph.initializer
+    )
 
 
 @pytest.mark.parametrize('backend', ('onnxruntime', 'openvino'))

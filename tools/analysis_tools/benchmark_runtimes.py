@@ -26,7 +26,7 @@ from mmseg.export.int8 import quantise
 from mmseg.export.parity import drawn_pictures
 from mmseg.zoo.catalogue import HOME
 
-PLAIN = dict(amp=None, backbone={}, batch=1, classes=150, compile=False, profile=False, file=None, backend=None)
+PLAIN = dict(amp=None, backbone={}, batch=1, classes=150, compile=False, profile=False)
 PLAIN |= dict(config=None, cfg_options=[], checkpoint=None, images=20)
 
 
@@ -55,7 +55,7 @@ def measure(variant: str, args: argparse.Namespace, baseline: Path) -> dict[str,
         'eager': (HOME, network, {}),
         **({'compiled': (HOME, network, dict(compile=True))} if args.compile else {}),
         **{
-            f'{backend}, {precision}': (HOME, exported, dict(file=str(file.absolute()), backend=backend))
+            f'{backend}, {precision}': (HOME, exported, dict(checkpoint=str(file.absolute()), backend=backend))
             for precision, file in files.items()
             for backend in ('onnxruntime', 'openvino')
         },
