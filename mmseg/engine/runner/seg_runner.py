@@ -139,7 +139,8 @@ class SegRunner(Runner):
             model = revert_sync_batchnorm(model)
         elif self.cfg.get('sync_bn'):
             model = convert_sync_batchnorm(model, self.cfg.sync_bn)
-        if not several:
+        learns = any(parameter.requires_grad for parameter in model.parameters())
+        if not (several and learns):  # without gradients, as an exported network, there is nothing to share
             return model
         return MMDistributedDataParallel(
             module=model,
