@@ -20,7 +20,8 @@ from torch.utils.checkpoint import checkpoint
 
 from mmseg.registry import MODELS
 
-from ..layers import Linear, adaptive_avg_pool2d, in_strips, interpolate_bilinear
+from ..layers import Linear, adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
+from ..layers.exporting import low_res_pools as export_low_res_pools
 from ..layers.mlp import MLP, ResidualDWConv, residual
 from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
@@ -53,6 +54,13 @@ def low_res_pool(x: Tensor, short_side: int) -> Tensor:
     H, W = x.shape[-2:]
     long_side = round(max(H, W) * short_side / min(H, W) + 0.001)
     return adaptive_avg_pool2d(x, (short_side, long_side) if W >= H else (long_side, short_side))
+
+
+def pool_to_grids(x: Tensor, short_sides: Sequence[int]) -> list[Tensor]:
+    """:func:`low_res_pool` to grids of these short sides."""
+    if exporting():
+        return export_low_res_pools(x, short_sides)
+    return [low_res_pool(x, short_side) for short_side in short_sides]
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -88,16 +96,23 @@ class LRSA(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor, pyramid: nn.ModuleList) -> Tensor:
-        q_map = low_res_pool(x, self.q_size)
-        levels = [conv(low_res_pool(x, size)) for size, conv in zip(self.kv_sizes, pyramid, strict=True)]
+        q_map, *maps = pool_to_grids(x, (self.q_size, *self.kv_sizes))
+        levels = [conv(level) for level, conv in zip(maps, pyramid, strict=True)]
         tokens = torch.cat([to_tokens(level) for level in levels], dim=1)
 
         q = self.split_heads(self.q(to_tokens(q_map)))
         k, v = map(self.split_heads, self.kv(self.norm(tokens)).chunk(2, dim=-1))
-        out = F.scaled_dot_product_attention(q, k, v)  # B x heads x N x C/heads
+        out = self.attend(q, k, v)  # B x heads x N x C/heads
         out = self.proj(out.transpose(1, 2).flatten(2))
 
         return out.unflatten(1, q_map.shape[-2:]).permute(0, 3, 1, 2)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """B x heads x N x C/heads each. Runtimes hold all of a product of queries and keys: of fine grids, a head's."""
+        if not exporting() or self.q_size <= 16:
+            return F.scaled_dot_product_attention(q, k, v)
+        heads = zip(*(x.split(1, dim=1) for x in (q, k, v)), strict=True)
+        return torch.cat([F.scaled_dot_product_attention(*head) for head in heads], dim=1)
 
     def split_heads(self, tokens: Tensor) -> Tensor:
         """B x N x C -> B x heads x N x C/heads."""
@@ -322,6 +337,11 @@ class LRFormer(PretrainedModule):
         freeze_parts(self, self.frozen)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = self.stage_maps(x)
+        return tuple(maps[i] for i in self.out_indices)
+
+    def stage_maps(self, x: Tensor, count: int | None = None) -> list[Tensor]:
+        """The maps of the first ``count`` stages, without it of all that are built."""
         if min(x.shape[-2:]) < 32:
             raise ValueError(
                 f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest: resize it in the '
@@ -330,10 +350,10 @@ class LRFormer(PretrainedModule):
         # Norms leave maps so; from the image on, convolutions need not rearrange them.
         x = x.contiguous(memory_format=torch.channels_last)
         maps = []
-        for stage in self.stages:
+        for stage in self.stages[:count]:
             x = stage(x)
             maps.append(x)
-        return tuple(maps[i] for i in self.out_indices)
+        return maps
 
     def keep_maps(self, count: int) -> None:
         """From now on returns the first ``count`` maps only, without the stages that those do not need."""
