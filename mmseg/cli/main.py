@@ -22,6 +22,7 @@ COMMANDS = {
     'check': "read all of a config's data and say what is wrong with it",
     'flops': 'count multiply-adds and parameters, module by module',
     'curves': 'draw losses, rates and metrics of trainings, one or several',
+    'export': 'write a file that onnxruntime or OpenVINO runs',
     'benchmark': 'time network, prediction, training and evaluation',
     'publish': 'strip a checkpoint to what others need',
     'config': 'print a config with all that it inherits',

@@ -145,7 +145,7 @@ def read_header(content: bytes, path: str | Path, what: str, backend: str = 'cv2
             tagged = 'exif' in image.info and image.format != 'TIFF'
             orientation = image.getexif().get(ORIENTATION, UPRIGHT) if tagged else UPRIGHT
             orientation = orientation if orientation in range(1, 9) else UPRIGHT
-            return Header(image.format, image.mode, image.size[::-1], orientation)
+            return Header(image.format or '', image.mode, image.size[::-1], orientation)
     except Image.DecompressionBombError:
         raise _too_large(path, what, content) from None
     except Exception as error:  # each format has its own ways to fail
@@ -286,7 +286,7 @@ def _unreadable(path, what: str, backend: str, content: bytes, reason: str, kind
 
 def _too_large(path, what: str, content: bytes) -> UnreadableFileError:
     return UnreadableFileError(
-        f"{what} '{path}' ({len(content)} bytes) promises more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, and is not "
+        f"{what} '{path}' ({len(content)} bytes) promises more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, and is not "
         'decoded. If it is genuine, cut it into tiles, or raise PIL.Image.MAX_IMAGE_PIXELS in a module that '
         'custom_imports names.',
         'too-large',
