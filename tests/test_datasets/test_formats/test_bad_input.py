@@ -213,6 +213,23 @@ def test_a_colour_without_a_name_is_ignored_and_said(data, tmp_path):
     assert any('does not name' in text and examples == ['[9, 9, 9]'] for _, text, examples, _ in found.notes)
 
 
+def test_names_without_colours_for_masks_in_colours(data, tmp_path):
+    palette = np.array([[0, 0, 0], [255, 0, 0], [9, 9, 9]], dtype=np.uint8)
+    for scene in scenes(3):
+        save(data / 'images' / f'{scene.name}.jpg', scene.image)
+        save(data / 'masks' / f'{scene.name}.png', palette[scene.labels])
+    refused(data, tmp_path, 'does not say which is which', classes='ground,cat,dog')
+    assert discover(str(data), tmp_path / 'mine.py').classes.names == ['colour_0_0_0', 'colour_9_9_9', 'colour_255_0_0']
+
+
+def test_indices_in_three_equal_channels(data, tmp_path):
+    for scene in scenes(3):
+        save(data / 'images' / f'{scene.name}.jpg', scene.image)
+        save(data / 'masks' / f'{scene.name}.png', scene.labels[..., None].repeat(3, axis=2))
+    found = discover(str(data), tmp_path / 'mine.py', classes='ground,cat,dog')
+    assert found.classes.label_palette == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
+
+
 def test_yolo_boxes_are_no_polygons(data, tmp_path):
     yolo(data, scenes())
     file = data / 'labels' / 'train' / 'photo1.txt'
