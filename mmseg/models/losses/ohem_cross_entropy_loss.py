@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures.sampler import below_probability
+from mmseg.utils.errors import require
 
 from .resized_cross_entropy import resized_cross_entropy
 from .resized_scores import map_over_strips, of_the_label
@@ -39,10 +40,10 @@ class OhemCrossEntropy(nn.Module):
         loss_name: str = 'loss_ohem',
     ) -> None:
         super().__init__()
-        if not 0 < thres <= 1 or min_kept < 1:
-            raise ValueError(
-                f'OhemCrossEntropy: thres={thres} is above 0 and at most 1, min_kept={min_kept} at least 1'
-            )
+        require(
+            0 < thres <= 1 and min_kept >= 1,
+            f'OhemCrossEntropy: thres={thres} is above 0 and at most 1, min_kept={min_kept} at least 1',
+        )
         self.ignore_label, self.thres, self.min_kept = ignore_label, thres, min_kept
         self.class_weight = get_class_weight(class_weight)
         self.loss_weight = loss_weight
