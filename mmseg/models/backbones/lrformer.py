@@ -20,7 +20,9 @@ from torch.utils.checkpoint import checkpoint
 
 from mmseg.registry import MODELS
 
-from ..layers import adaptive_avg_pool2d, in_strips, interpolate_bilinear
+from ..layers import Linear, adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
+from ..layers.exporting import low_res_pools as export_low_res_pools
+from ..layers.mlp import MLP, ResidualDWConv, residual
 from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
 
@@ -54,37 +56,16 @@ def low_res_pool(x: Tensor, short_side: int) -> Tensor:
     return adaptive_avg_pool2d(x, (short_side, long_side) if W >= H else (long_side, short_side))
 
 
+def pool_to_grids(x: Tensor, short_sides: Sequence[int]) -> list[Tensor]:
+    """:func:`low_res_pool` to grids of these short sides."""
+    if exporting():
+        return export_low_res_pools(x, short_sides)
+    return [low_res_pool(x, short_side) for short_side in short_sides]
+
+
 def to_tokens(x: Tensor) -> Tensor:
     """B x C x H x W -> B x HW x C."""
     return x.flatten(2).transpose(1, 2)
-
-
-def residual(x: Tensor, branch: Tensor) -> Tensor:
-    """x + branch, in the memory of the branch where mixed precision does not need another type."""
-    return branch.add_(x) if branch.dtype is x.dtype else x + branch
-
-
-class ResidualDWConv(nn.Conv2d):
-    """x + DWConv3x3(x), B x C x H x W -> B x C x H x W."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim, dim, 3, padding=1, groups=dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return residual(x, super().forward(x))
-
-
-class PointwiseConv(nn.Conv2d):
-    """A 1x1 convolution, B x C x H x W -> B x C' x H x W, as one matrix product over the places of a channels-last map.
-
-    PyTorch's own is slow on a CPU with one thread, where it unfolds the map first.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
 class LRSA(nn.Module):
@@ -106,51 +87,36 @@ class LRSA(nn.Module):
         self.num_heads = num_heads
         self.q_size = q_pooled_size
         self.kv_sizes = [round(size * q_pooled_size / 16 + 0.001) for size in PYRAMID]
-        self.q = nn.Linear(dim, dim)
+        self.q = Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
-        self.kv = nn.Linear(dim, 2 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.kv = Linear(dim, 2 * dim)
+        self.proj = Linear(dim, dim)
         for linear in (self.q, self.kv, self.proj):
             trunc_normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor, pyramid: nn.ModuleList) -> Tensor:
-        q_map = low_res_pool(x, self.q_size)
-        levels = [conv(low_res_pool(x, size)) for size, conv in zip(self.kv_sizes, pyramid, strict=True)]
+        q_map, *maps = pool_to_grids(x, (self.q_size, *self.kv_sizes))
+        levels = [conv(level) for level, conv in zip(maps, pyramid, strict=True)]
         tokens = torch.cat([to_tokens(level) for level in levels], dim=1)
 
         q = self.split_heads(self.q(to_tokens(q_map)))
         k, v = map(self.split_heads, self.kv(self.norm(tokens)).chunk(2, dim=-1))
-        out = F.scaled_dot_product_attention(q, k, v)  # B x heads x N x C/heads
+        out = self.attend(q, k, v)  # B x heads x N x C/heads
         out = self.proj(out.transpose(1, 2).flatten(2))
 
         return out.unflatten(1, q_map.shape[-2:]).permute(0, 3, 1, 2)
 
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """B x heads x N x C/heads each. Runtimes hold all of a product of queries and keys: of fine grids, a head's."""
+        if not exporting() or self.q_size <= 16:
+            return F.scaled_dot_product_attention(q, k, v)
+        heads = zip(*(x.split(1, dim=1) for x in (q, k, v)), strict=True)
+        return torch.cat([F.scaled_dot_product_attention(*head) for head in heads], dim=1)
+
     def split_heads(self, tokens: Tensor) -> Tensor:
         """B x N x C -> B x heads x N x C/heads."""
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-
-
-class MLP(nn.Module):
-    """Pointwise MLP with a residual depthwise convolution inside, B x C x H x W -> B x C x H x W."""
-
-    compilable = True
-
-    def __init__(self, dim: int, ratio: int) -> None:
-        super().__init__()
-        self.fc1 = PointwiseConv(dim, ratio * dim)
-        self.act = nn.GELU()
-        self.conv = ResidualDWConv(ratio * dim)
-        self.fc2 = PointwiseConv(ratio * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.fc1(x)
-        if torch.is_grad_enabled():  # one wide map less to keep: its activation is cheap to repeat
-            return self.fc2(checkpoint(self.mix, hidden, use_reentrant=False, preserve_rng_state=False))
-        return self.fc2(self.mix(hidden))
-
-    def mix(self, hidden: Tensor) -> Tensor:
-        return self.conv(self.act(hidden))
 
 
 class Block(nn.Module):
