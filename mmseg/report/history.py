@@ -3,7 +3,7 @@
 import bisect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -176,6 +176,11 @@ def _flat(value: object, key: str = '') -> Iterator[tuple[str, str]]:
         yield key, repr(value)
 
 
+def index_of_best(name: str, values: Sequence[float]) -> int:
+    """Of losses the lowest, of other figures the highest."""
+    return (min if 'loss' in name else max)(range(len(values)), key=values.__getitem__)
+
+
 def summary(run: History) -> Table:
     """A run in a table: what and how much."""
     table = Table('of', 'value', title=run.name)
@@ -190,7 +195,7 @@ def summary(run: History) -> Table:
             table.add_row(name, f'{values[-1]:.4g}, at first {values[0]:.4g}')
     for name, (iterations, values) in run.val.items():
         if 'time' not in name:
-            best = max(range(len(values)), key=values.__getitem__)
+            best = index_of_best(name, values)
             text = f'{values[-1]:.2f} after {iterations[-1]}, best {values[best]:.2f} after {iterations[best]}'
             table.add_row(name, text)
     return table

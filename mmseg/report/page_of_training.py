@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.image_file import read_image
 
-from .history import History, read_history
+from .history import History, index_of_best, read_history
 from .page import write_page
 
 POINTS = 1000  # of a curve
@@ -74,7 +74,7 @@ def _run(run: History, name: str) -> dict:
         length=run.length,
         left=None if left is None else str(timedelta(seconds=round(left))),
         latest=latest,
-        best={name: max(run.val[name][1]) for name in latest},
+        best={name: y[index_of_best(name, y)] for name in latest for y in run.val[name][1:]},
         starts=[vars(start) for start in run.starts],
         left_out=run.left_out,
     )

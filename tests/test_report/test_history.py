@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmseg.report import write_training_report
-from mmseg.report.history import read_history
+from mmseg.report.history import index_of_best, read_history
 
 from .work_dir import trained
 
@@ -21,6 +21,10 @@ def test_starts_make_one_run(tmp_path):
     assert second.changes == ['optim_wrapper.optimizer.lr: 0.1 → 0.2', '1 process, then 2']
     assert run.left_out == [(33, 'not finite: loss')]
     assert list(run.pictures) == ['a_b'] and sorted(run.pictures['a_b']) == [40, 80]
+
+
+def test_the_best_loss_is_the_lowest():
+    assert index_of_best('mIoU', [1.0, 3.0, 2.0]) == 1 and index_of_best('loss', [2.0, 1.0, 3.0]) == 1
 
 
 def test_no_work_dir(tmp_path):

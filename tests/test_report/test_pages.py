@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmseg import cli
 from mmseg.evaluation import IoUMetric
 from mmseg.report import write_comparison, write_test_report, write_training_report
 from mmseg.report.page import read_page, write_page
@@ -238,3 +239,18 @@ def test_several_trainings_lie_over_each_other(tmp_path, chromium):  # noqa: F81
     assert 'Losses: loss' in chromium.texts('#plots h3') and chromium.texts('#plots .legend')[0] == 'ab'
     chromium.run('const s = document.querySelector("#smooth"); s.value = "5"; s.onchange()')
     assert chromium.errors == []
+
+
+def test_wrong_use_of_the_commands(tmp_path, capsys):
+    for words, message in [
+        (['test'], 'what to test is missing'),
+        (['test', '--compare', 'a', 'b'], '--compare tests nothing'),
+        (['test', '--compare', 'a', '--report', 'c'], 'two or more reports'),
+        (['curves', str(tmp_path)], 'is no work dir of a training'),
+        (['curves'], 'DIR'),
+    ]:
+        assert cli.main(words) == 2, words
+        assert message in capsys.readouterr().err
+    pages = [str(trained(tmp_path / name)) for name in ('a', 'b')]
+    assert cli.main(['curves', *pages, '--out', str(tmp_path / 'both')]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / 'both' / 'training.html')
