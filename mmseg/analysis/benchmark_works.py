@@ -167,6 +167,18 @@ def pipeline(variant: str, shape: tuple[int, int], options: argparse.Namespace) 
 
 
 @kind
+def exported(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
+    """The network of an exported file, ``options.checkpoint``, to its outputs."""
+    from mmseg.runtimes.sessions import open_session
+
+    if not options.checkpoint:
+        raise SystemExit('exported takes --checkpoint FILE, of `lrformer export`')
+    session = open_session(options.checkpoint, vars(options).get('backend'))
+    image = torch.randn(options.batch or 1, 3, *shape).numpy()
+    return lambda: session.run(image)
+
+
+@kind
 def start(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
     """Starting Python and importing the package."""
     return lambda: subprocess.run([sys.executable, '-c', 'import mmseg.apis'], check=True)

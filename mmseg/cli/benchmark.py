@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
         metavar='CONFIG',
         help='its model: forward, predict, train; its test images: network, loop, unstreamed',
     )
-    add('--checkpoint', metavar='FILE', help='weights for it [random ones]')
+    add('--checkpoint', metavar='FILE', help='weights [random ones]; of exported, its file')
     add('--images', type=int, default=20, metavar='N', help='of its test set, at the most [20]')
     add_cfg_options(parser)
 

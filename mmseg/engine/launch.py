@@ -135,7 +135,7 @@ def train(
 
 def test(
     cfg: Config,
-    checkpoint: str,
+    checkpoint: str | None,
     launcher: str = 'none',
     amp: str | None = None,
     out: str | None = None,
@@ -152,7 +152,7 @@ def test(
 
     Args:
         cfg: from :func:`load_config`.
-        checkpoint: the file.
+        checkpoint: the file; None where the config's model brings its weights, as an exported one does.
         launcher: as for :func:`train`.
         amp: None for full precision, or 'auto', 'bfloat16', 'float16'.
         out: folder for the predicted label maps as PNG, one for each image.
@@ -168,7 +168,8 @@ def test(
     Returns:
         The metrics by name.
     """
-    _require_checkpoint(checkpoint)
+    if checkpoint is not None:
+        _require_checkpoint(checkpoint)
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
     if amp is not None:
         cfg.test_cfg.amp = amp

@@ -20,7 +20,8 @@ from torch.utils.checkpoint import checkpoint
 
 from mmseg.registry import MODELS
 
-from ..layers import adaptive_avg_pool2d, in_strips, interpolate_bilinear
+from ..layers import adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
+from ..layers.exporting import low_res_pools as export_low_res_pools
 from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
 
@@ -52,6 +53,13 @@ def low_res_pool(x: Tensor, short_side: int) -> Tensor:
     H, W = x.shape[-2:]
     long_side = round(max(H, W) * short_side / min(H, W) + 0.001)
     return adaptive_avg_pool2d(x, (short_side, long_side) if W >= H else (long_side, short_side))
+
+
+def pool_to_grids(x: Tensor, short_sides: Sequence[int]) -> list[Tensor]:
+    """:func:`low_res_pool` to grids of these short sides."""
+    if exporting():
+        return export_low_res_pools(x, short_sides)
+    return [low_res_pool(x, short_side) for short_side in short_sides]
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -115,16 +123,23 @@ class LRSA(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor, pyramid: nn.ModuleList) -> Tensor:
-        q_map = low_res_pool(x, self.q_size)
-        levels = [conv(low_res_pool(x, size)) for size, conv in zip(self.kv_sizes, pyramid, strict=True)]
+        q_map, *maps = pool_to_grids(x, (self.q_size, *self.kv_sizes))
+        levels = [conv(level) for level, conv in zip(maps, pyramid, strict=True)]
         tokens = torch.cat([to_tokens(level) for level in levels], dim=1)
 
         q = self.split_heads(self.q(to_tokens(q_map)))
         k, v = map(self.split_heads, self.kv(self.norm(tokens)).chunk(2, dim=-1))
-        out = F.scaled_dot_product_attention(q, k, v)  # B x heads x N x C/heads
+        out = self.attend(q, k, v)  # B x heads x N x C/heads
         out = self.proj(out.transpose(1, 2).flatten(2))
 
         return out.unflatten(1, q_map.shape[-2:]).permute(0, 3, 1, 2)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """B x heads x N x C/heads each. Runtimes hold all of a product of queries and keys: of fine grids, a head's."""
+        if not exporting() or self.q_size <= 16:
+            return F.scaled_dot_product_attention(q, k, v)
+        heads = zip(*(x.split(1, dim=1) for x in (q, k, v)), strict=True)
+        return torch.cat([F.scaled_dot_product_attention(*head) for head in heads], dim=1)
 
     def split_heads(self, tokens: Tensor) -> Tensor:
         """B x N x C -> B x heads x N x C/heads."""

@@ -143,7 +143,7 @@ class Mask2FormerHead(PretrainedModule):
         pos = [sine_positional_encoding(*s, maps[0].shape[1], maps[0].device).to(query_pos.dtype) for s in shapes]
         with torch.no_grad():  # a resize of masks is the resize of their features
             features = [resize(mask_features, size=shape) for shape in shapes]
-        x = self.query_feat.weight.expand(len(mask_features), -1, -1)
+        x = self.query_feat.weight.expand(mask_features.shape[0], -1, -1)
 
         prediction = self.predict_segments(x)
         yield prediction

@@ -1,6 +1,7 @@
 from .attention import FFN, MultiheadAttention
 from .deform_conv import build_deform_conv
 from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
+from .exporting import export_forms, exporting
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
 from .precision import full_precision
@@ -14,6 +15,8 @@ __all__ = [
     'adaptive_avg_pool2d',
     'full_precision',
     'build_deform_conv',
+    'export_forms',
+    'exporting',
     'in_strips',
     'interpolate_bilinear',
     'ms_deform_attn',

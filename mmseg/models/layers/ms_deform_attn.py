@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from .exporting import exporting, scalars, weighted_samples
 from .strips import strips
 
 
@@ -37,6 +38,8 @@ def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
     """
     dtype = torch.promote_types(value.dtype, torch.float32)
     args = value.to(dtype), points.to(dtype), weights.to(dtype)
+    if exporting():
+        return _sample_for_export(*args, shapes).to(value.dtype)
     trains = torch.is_grad_enabled() and any(x.requires_grad for x in args)
     if trains and value.device.type == 'cpu':
         out = _SamplesOnCPU.apply(*args, shapes)
@@ -55,6 +58,14 @@ def _sample(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tup
         rows.flatten(0, 2), value.reshape(B * S * M, D), per_sample_weights=near.flatten(0, 2), mode='sum'
     )
     return out.view(B, -1, M, D)
+
+
+def _sample_for_export(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+    rows, near = _cells(points, weights, shapes)
+    B, S, M, D = value.shape
+    rows = rows + S * M * torch.arange(B, device=value.device).view(-1, 1, 1, 1)
+    levels = zip(rows.chunk(len(shapes), dim=-1), near.chunk(len(shapes), dim=-1), strict=True)
+    return sum(weighted_samples(value.reshape(B * S * M, D), *level) for level in levels)
 
 
 def _sample_in_strips(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
@@ -176,6 +187,7 @@ class MSDeformAttention(nn.Module):
         values = self.value_proj(value).unflatten(-1, (M, -1))
         offsets = self.sampling_offsets(query).float().unflatten(-1, (M, L * K * 2))  # in cells
         weights = self.attention_weights(query).float().unflatten(-1, (M, L * K)).softmax(-1).unflatten(-1, (L, K))
-        sizes = torch.tensor([(width, height) * K for height, width in shapes], device=query.device).flatten()  # LK2
+        sides = [side for height, width in shapes for side in (width, height) * K]
+        sizes = scalars(sides, query.device) if exporting() else torch.tensor(sides, device=query.device)  # LK2
         points = (reference.repeat(1, L * K)[:, None] + offsets / sizes).unflatten(-1, (L, K, 2))
         return self.output_proj(ms_deform_attn(values, shapes, points, weights).flatten(2))

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .exporting import exporting
+
 # Numbers in the largest map of a strip: they fit a CPU's cache, and fill a GPU.
 STRIP = {'cpu': 2**20, 'cuda': 2**27}
 SHORTEST = 8  # rows, so that those which neighbours read as well do not outweigh them
@@ -31,7 +33,7 @@ def in_strips(local: Callable[[Tensor], Tensor], x: Tensor, halo: int, width: in
         width: channels of the widest map that ``local`` makes.
     """
     B, _, H, W = x.shape
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or exporting():
         return local(x)
     parts = strips(H, B * width * W, x.device)
     if len(parts) == 1:

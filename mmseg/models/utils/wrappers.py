@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers import interpolate_bilinear
+from ..layers import exporting, interpolate_bilinear
 
 
 def resize(
@@ -16,7 +16,7 @@ def resize(
     align_corners: bool | None = False,
 ) -> Tensor:
     """Resizes B x C x h x w maps, to ``size`` (H, W) or by ``scale_factor``; a map of that size returns as it is."""
-    if size is not None and tuple(input.shape[-2:]) == tuple(size):
+    if size is not None and not exporting() and tuple(input.shape[-2:]) == tuple(size):
         return input
     if size is not None and mode == 'bilinear':
         return interpolate_bilinear(input, size, bool(align_corners))

@@ -1,0 +1,96 @@
+"""ONNX, for onnxruntime and all that reads it."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from mmseg.utils.atomic_file import atomic_write
+
+from .metadata import KEY, Metadata
+from .packages import need
+
+OPSET = 18
+LARGE = 1024  # numbers; smaller constants stay as they are
+
+
+def onnx_model(program: ExportedProgram, graph: nn.Module, metadata: Metadata, opset: int = OPSET):
+    """The model, with its weights inside and the metadata.
+
+    Raises:
+        ModuleNotFoundError: a package is missing; the message says how to get it.
+        RuntimeError: a batch or size that was to be any is fixed in it.
+    """
+    for package in ('onnx', 'onnxscript'):
+        need(package)
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress
+        exported = torch.onnx.export(
+            program, dynamo=True, opset_version=opset, input_names=graph.inputs, output_names=graph.outputs
+        )
+    model = exported.model_proto
+    _check_axes(model, graph.axes, metadata)
+    if metadata.precision != 'fp32':
+        _halve(model, metadata.precision)
+    model.producer_name, model.producer_version = 'lrformer', metadata.version
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, metadata.to_json()
+    return model
+
+
+def write_onnx(model, path: Path) -> None:
+    """Write the model to one file."""
+    with atomic_write(str(path)) as file:
+        file.write(model.SerializeToString())
+
+
+def _check_axes(model, axes: tuple[str, ...], metadata: Metadata) -> None:
+    """Each axis of the input is what was asked for, by name; and so is the batch of what comes out."""
+    (image,) = model.graph.input
+    for name, axis in zip(axes, image.type.tensor_type.shape.dim, strict=True):
+        wanted = None if name == 'channels' else getattr(metadata, name)
+        if name != 'channels' and wanted is None:
+            if axis.HasField('dim_value'):
+                raise RuntimeError(f'the {name} of the ONNX graph is frozen to {axis.dim_value}')
+            axis.dim_param = name
+    for output in model.graph.output:
+        axis = output.type.tensor_type.shape.dim[0]
+        if metadata.batch is None:
+            if axis.HasField('dim_value'):
+                raise RuntimeError(f'the batch of the ONNX output {output.name} is frozen to {axis.dim_value}')
+            axis.dim_param = 'batch'
+
+
+def _halve(model, precision: str) -> None:
+    """Keep constants in half precision where that loses nothing, as it does not of weights that are rounded already.
+
+    Computation stays in float32: each is cast where it is used, which runtimes do once, when they load the file.
+    """
+    onnx = need('onnx')
+    kind = {'fp16': onnx.TensorProto.FLOAT16, 'bf16': onnx.TensorProto.BFLOAT16}[precision]
+    casts = []
+    for constant in model.graph.initializer:
+        if constant.data_type != onnx.TensorProto.FLOAT:
+            continue
+        value = torch.from_numpy(onnx.numpy_helper.to_array(constant).copy())
+        half = value.to(HALVES[precision])
+        if value.numel() < LARGE or not torch.equal(half.float(), value):
+            continue
+        name = constant.name
+        constant.CopyFrom(
+            onnx.TensorProto(
+                name=f'{name}.half',
+                data_type=kind,
+                dims=value.shape,
+                raw_data=half.contiguous().view(torch.uint8).numpy().tobytes(),
+            )
+        )
+        casts.append(onnx.helper.make_node('Cast', [constant.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+HALVES = {'fp16': torch.float16, 'bf16': torch.bfloat16}
