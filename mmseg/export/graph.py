@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 
 from mmseg.models.layers import export_forms
-from mmseg.models.segmentors import CascadeEncoderDecoder, EncoderDecoder
+from mmseg.models.segmentors import CascadeEncoderDecoder
+from mmseg.models.segmentors.base import BaseSegmentor
 
 
 class Network(nn.Module):
@@ -22,7 +23,7 @@ class Network(nn.Module):
         super().__init__()
         check_exportable(model)
         self.model = model
-        self.of_masks = hasattr(model.decode_head, 'segments')
+        self.of_masks = model.predicts_masks
         self.outputs = ('class_logits', 'mask_logits') if self.of_masks else ('scores',)
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -31,8 +32,8 @@ class Network(nn.Module):
 
 
 def check_exportable(model: nn.Module) -> None:
-    if not isinstance(model, EncoderDecoder):
-        raise TypeError(f'{type(model).__name__} cannot be exported: EncoderDecoder and CascadeEncoderDecoder can')
+    if not isinstance(model, BaseSegmentor):
+        raise TypeError(f'{type(model).__name__} cannot be exported: EncoderDecoder and other segmentors can')
     heads = model.decode_head if isinstance(model, CascadeEncoderDecoder) else [model.decode_head]
     for name, module in [(f'decode_head {i}', head) for i, head in enumerate(heads)] + list(model.named_modules()):
         if reason := getattr(module, 'not_exportable', None):
