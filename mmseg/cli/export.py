@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mmseg.apis.inference import init_model, require_weights
     from mmseg.export import Export, parity
-    from mmseg.export.running import open_file
+    from mmseg.export.running import RUNTIMES, open_file
 
     require_weights(args.model, args.checkpoint)
     cells = parity.cells_of(args.batch, args.size, args.compare)
@@ -46,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
     model = init_model(args.model, args.checkpoint, 'cpu', args.cfg_options, args.weights)
     work = Export(model, args.output, args.batch, args.size and tuple(args.size), args.precision)
     metadata = work.write(args.out, args.to, args.opset)
+    if args.to not in RUNTIMES:
+        print(f'{args.out} is not compared with the model: that takes a device of its own')
+        return 0
     runtime, run_file = open_file(Path(args.out), args.to)
     comparisons = parity.compare(work, run_file, cells, pictures)
     parity.write_report(Path(f'{args.out}.parity.json'), comparisons, runtime, metadata)

@@ -11,12 +11,21 @@ from .describing import MIN_SIDE, describe, image_channels, test_pipeline
 from .graph import Network
 from .image_graph import ImageNetwork
 from .metadata import Metadata
+from .mobile import write_coreml, write_executorch
 from .onnx_file import HALVES, OPSET, onnx_model, write_onnx
 from .openvino_file import write_openvino
 from .program import trace
 from .torch_file import write_torch
 
-TARGETS = {'onnx': '.onnx', 'openvino': '.xml', 'tensorrt': '.onnx', 'torch': '.pt2'}  # with the suffix of their files
+TARGETS = {  # with the suffix of their files
+    'onnx': '.onnx',
+    'openvino': '.xml',
+    'torch': '.pt2',
+    'tensorrt': '.onnx',
+    'executorch': '.pte',
+    'coreml': '.mlpackage',
+}
+FIXED_TARGETS = ('executorch', 'coreml')
 OUTPUTS = ('scores', 'labels', 'top1')
 HALF_TARGETS = {'fp16': ('onnx', 'openvino'), 'bf16': ('onnx',)}
 
@@ -55,6 +64,7 @@ class Export:
         self.output, self.precision = output, precision
         height, width = size or (None, None)
         self.fixed = dict(batch=batch, height=height, width=width)
+        self._onnx = {}
         if output == 'scores':
             self.graph = Network(self.reference)
         else:
@@ -77,17 +87,27 @@ class Export:
             RuntimeError: the batch or the size would be frozen against the request.
         """
         path = Path(path)
-        _check_target(path, target, self.precision)
+        _check_target(path, target, self.precision, self.fixed)
         metadata = describe(self.model, self.output, self.fixed, target, self.precision)
         program = self.program
         path.parent.mkdir(parents=True, exist_ok=True)
         if target == 'torch':
             write_torch(program, metadata, path)
+        elif target == 'executorch':
+            write_executorch(program, metadata, path)
+        elif target == 'coreml':
+            write_coreml(program, metadata, path)
         elif target == 'openvino':
-            write_openvino(onnx_model(program, self.graph, metadata, opset), metadata, path)
+            write_openvino(self.onnx(opset), metadata, path)
         else:
-            write_onnx(onnx_model(program, self.graph, metadata, opset), path)
+            write_onnx(self.onnx(opset), metadata, path)
         return metadata
+
+    def onnx(self, opset: int):
+        """The ``onnx.ModelProto`` of the program, which several targets start from."""
+        if opset not in self._onnx:
+            self._onnx[opset] = onnx_model(self.program, self.graph, self.fixed, self.precision, opset)
+        return self._onnx[opset]
 
 
 def rounded(model: nn.Module, precision: str) -> nn.Module:
@@ -118,11 +138,13 @@ def _check_request(output: str, batch: int | None, size: tuple[int, int] | None,
         raise ValueError(f'precision={precision!r}: it is none of fp32, {", ".join(HALF_TARGETS)}')
 
 
-def _check_target(path: Path, target: str, precision: str) -> None:
+def _check_target(path: Path, target: str, precision: str, fixed: dict[str, int | None]) -> None:
     if target not in TARGETS:
         raise ValueError(f'target={target!r}: it is none of {", ".join(TARGETS)}')
     if path.suffix != TARGETS[target]:
         raise ValueError(f'{path}: a file for {target} is named *{TARGETS[target]}')
+    if target in FIXED_TARGETS and None in fixed.values():
+        raise ValueError(f'{target} takes one fixed size: state --size HEIGHT WIDTH and --batch N')
     if precision != 'fp32' and target not in HALF_TARGETS[precision]:
         known = '; '.join(f'{name} for {", ".join(targets)}' for name, targets in HALF_TARGETS.items())
         raise ValueError(f'precision={precision!r} for {target}: there is fp32 for all, {known}')
