@@ -64,11 +64,11 @@ def _naming_the_axis(axes: tuple[str, ...]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not (
-            found := re.search(r"marked L\['image'\]\.size\(\)\[(\d)\] as dynamic but.*constant \((\d+)\)", str(error))
-        ):
+        frozen = r"marked L\['image'\]\.size\(\)\[(\d)\] as dynamic but .* constant \((\d+)\)"
+        if not (found := re.search(frozen, str(error))):
             raise
-        raise RuntimeError(f'the {axes[int(found[1])]} of the exported graph would be frozen to {found[2]}') from error
+        name, length = axes[int(found[1])], found[2]
+        raise RuntimeError(f'the {name} of the exported graph would be frozen to {length}') from error
 
 
 def _example(graph: nn.Module, channels: int, fixed: dict[str, int | None]) -> Tensor:
