@@ -32,7 +32,7 @@ def test_a_wheel_has_configs_and_list_of_models_and_finds_them_without_the_clone
     configs = {path.relative_to(ROOT) for path in (ROOT / 'configs_local').rglob('*.py')}
     shipped = built / 'mmseg/shipped'
     assert {path.relative_to(shipped) for path in shipped.rglob('*.py')} == configs
-    assert (built / 'mmseg/py.typed').exists()
+    assert (built / 'mmseg/py.typed').exists() and (built / 'mmseg/report/templates/test.html').exists()
     program = (
         'from mmengine.config import Config; from mmseg import zoo; '
         'print(*(Config.fromfile(zoo.config_file(name)).filename for name in list(zoo.models())[:2]))'

@@ -15,6 +15,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', save_best='mIoU', max_keep_ckpts=2),
     visualization=dict(type='SegVisualizationHook', draw=True, interval=50),
+    report=dict(type='TrainingReportHook'),
 )
 visualizer = dict(type='SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(window_size=10)

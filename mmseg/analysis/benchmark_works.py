@@ -51,8 +51,14 @@ def build(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> 
 
     register_all_modules()
     torch.manual_seed(0)
-    cfg = config_of(variant, shape)
-    cfg.model.decode_head['num_classes'] = options.classes
+    if options.config:
+        from mmseg.engine.launch import load_config
+
+        cfg = load_config(options.config, options.cfg_options)
+        cfg.model.data_preprocessor['size'] = shape
+    else:
+        cfg = config_of(variant, shape)
+        cfg.model.decode_head['num_classes'] = options.classes
     cfg.model.backbone.update(options.backbone)
     model = MODELS.build(cfg.model)
     if not torch.cuda.is_available():
@@ -116,7 +122,7 @@ def train(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> 
         cfg.optim_wrapper['dtype'] = options.amp
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     images = [random_image(shape) for _ in range(options.batch or 2)]
-    labels = [regions(shape, options.classes) for _ in images]
+    labels = [regions(shape, model.num_classes) for _ in images]
 
     def run() -> None:
         samples = [
@@ -158,6 +164,18 @@ def pipeline(variant: str, shape: tuple[int, int], options: argparse.Namespace) 
             steps(dict(**paths, seg_fields=[], reduce_zero_label=False, label_map=None, sample_idx=i))
 
     return run
+
+
+@kind
+def exported(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
+    """The network of an exported file, ``options.checkpoint``, to its outputs."""
+    from mmseg.runtimes.sessions import open_session
+
+    if not options.checkpoint:
+        raise SystemExit('exported takes --checkpoint FILE, of `lrformer export`')
+    session = open_session(options.checkpoint, vars(options).get('backend'))
+    image = torch.randn(options.batch or 1, 3, *shape).numpy()
+    return lambda: session.run(image)
 
 
 @kind

@@ -1,7 +1,7 @@
 """A trained model on single images, from Python."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,12 @@ from mmseg.checkpoints import (
 )
 from mmseg.datasets.transforms import LoadImageFromFile
 from mmseg.engine.launch import load_config
+from mmseg.engine.overrides import read_options
 from mmseg.inference import Segmentor
 from mmseg.inference.images import Image, as_picture, file_or_array
 from mmseg.inference.scope import default_scope
 from mmseg.registry import DATASETS, MODELS
+from mmseg.runtimes import SUFFIXES, is_exported
 from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
 from mmseg.utils.image_file import read_image
@@ -34,34 +36,38 @@ def init_model(
     config: str | Path | Config,
     checkpoint: str | Path | None = None,
     device: str = 'cuda:0',
-    cfg_options: dict | None = None,
+    cfg_options: dict | Sequence[str] | None = None,
     weights: str = 'ema',
+    backend: str | None = None,
 ) -> nn.Module:
     """Builds a segmentor for inference. Nothing that other code of the process relies on is changed by it.
 
     Args:
-        config: a config file, a config, or the name of a model (:func:`mmseg.zoo.models`).
+        config: a config file, a config, or the name of a model (:func:`mmseg.zoo.models`); or a file of
+            ``lrformer export``, which has in it what the model needs.
         checkpoint: its weights, a file or a URL; without, a name brings its published ones, and a config random ones,
-            for tests.
-        device: where it runs; the CPU takes over where CUDA is asked for and absent.
+            for tests. Or an exported file, which then sees images as ``config`` says.
+        device: where it runs; the CPU takes over where CUDA is asked for and absent, and always runs exported files.
         cfg_options: values to put into the config, by dotted key; into a file, as if written there.
         weights: which of a checkpoint that has both: 'ema', the averaged ones (``EMAHook``), or 'last', those of the
             last iteration.
+        backend: what runs an exported file: 'onnxruntime', 'openvino', or None for the one of its suffix.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) on it.
     """
     register_all_modules(init_default_scope=False)
+    exported = next((file for file in (config, checkpoint) if is_exported(file)), None)
+    if exported is not None:
+        if weights != 'ema' or (exported is config and checkpoint is not None):
+            raise ValueError(f'{exported}: an exported file holds its weights; checkpoint and weights are for others')
+        return _init_exported(exported, None if exported is config else config, cfg_options, backend)
+    if backend is not None:
+        raise ValueError(f'backend={backend!r} is for exported files (*{", *".join(SUFFIXES)}), and this is none')
     if is_name(config):
         checkpoint = checkpoint or weights_file(config)
-    if isinstance(config, (str, Path)):
-        cfg = load_config(config, cfg_options or {})
-    elif isinstance(config, dict | Config):
-        cfg = Config(copy.deepcopy(dict(config))) if isinstance(config, dict) else copy.deepcopy(config)
-        cfg.merge_from_dict(cfg_options or {})
-    else:
-        raise TypeError(f'config={config!r}: expected a config file, a config, or the name of a model')
-    cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
+    cfg = _read_config(config, cfg_options)
+    cfg.model.get('backbone', {}).pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
         model = MODELS.build(cfg.model)
     meta = None
@@ -74,9 +80,40 @@ def init_model(
     return model.to(device if torch.cuda.is_available() or not str(device).startswith('cuda') else 'cpu').eval()
 
 
+def _read_config(config: str | Path | Config, options: dict | Sequence[str] | None) -> Config:
+    if isinstance(config, (str, Path)):
+        return load_config(config, options or {})
+    if not isinstance(config, dict | Config):
+        raise TypeError(f'config={config!r}: expected a config file, a config, or the name of a model')
+    cfg = Config(copy.deepcopy(dict(config))) if isinstance(config, dict) else copy.deepcopy(config)
+    cfg.merge_from_dict(options or {})
+    return cfg
+
+
+def _init_exported(
+    file: str | Path, config: str | Path | Config | None, options: dict | Sequence[str] | None, backend: str | None
+) -> nn.Module:
+    """A file of ``lrformer export`` as a model, whose images go through a config's pipeline, or else the file's own."""
+    from mmseg.runtimes.segmentor import config_in, use_exported
+
+    if config is None:
+        cfg = config_in(file, backend)
+        cfg.merge_from_dict(options if isinstance(options, Mapping) else read_options(options or (), cfg))
+    else:
+        cfg = _read_config(config, options)
+    use_exported(cfg, file, backend)
+    model = MODELS.build(cfg.model)
+    made_up = {'classes': [f'class {i}' for i in range(model.num_classes)]}
+    model.dataset_meta = complete_dataset_meta(
+        model.dataset_meta, lambda: made_up if config is None else _dataset_meta(cfg)
+    )
+    model.cfg = cfg
+    return model.eval()
+
+
 def require_weights(config: str | Path | Config, checkpoint: str | Path | None) -> None:
     """Raises ValueError where :func:`init_model` would make up the weights of a config file."""
-    if checkpoint is None and isinstance(config, (str, Path)) and Path(config).is_file():
+    if checkpoint is None and not is_exported(config) and isinstance(config, (str, Path)) and Path(config).is_file():
         raise ValueError(f'the weights are missing: give a checkpoint of {str(config)!r}')
 
 

@@ -22,8 +22,10 @@ from mmseg.engine.runner.distributed import init_process_group, restarted_jobs
 from mmseg.inference import Segmentor, TiledSegmentor
 from mmseg.inference.flow import Flow, share
 from mmseg.inference.folder import ResultFolder
-from mmseg.inference.quality import compile_parts, fuse_layers, half_precision
+from mmseg.inference.quality import fuse_layers, half_precision
 from mmseg.inference.sources import Input, Source
+from mmseg.models.utils import compile_parts
+from mmseg.runtimes import is_exported
 from mmseg.utils.parallel import available_cpus
 from mmseg.utils.progress import track
 
@@ -67,6 +69,7 @@ class Prediction:
         out_dir: the folder; results keep the names and sub-folders of their images.
         checkpoint: weights, for a model that is not built yet.
         weights: which of a checkpoint that has both: 'ema', the averaged ones, or 'last', of the last iteration.
+        backend: what runs a file of ``lrformer export``, see :func:`init_model`.
         save: kinds of results, of 'overlay', 'labels', 'scores', 'geojson', 'labelme', 'geotiff', 'csv', 'coco',
             'coco-polygons'.
         batch_size: images of one input size, or tiles of an image, that go through the network together.
@@ -78,7 +81,7 @@ class Prediction:
         amp: mixed precision: 'auto', 'bfloat16' or 'float16'.
         half: weights of half precision, of the type that ``amp='auto'`` takes.
         fuse: fold batch norms and layer scales into the layers before them.
-        compile: compile backbone and head with ``torch.compile``.
+        compile: compile the parts that repeat, see :func:`mmseg.models.utils.compile_parts`.
         tta: see each image at six sizes, flipped and unflipped.
         tile, overlap: how large images are cut, see :class:`mmseg.inference.TiledSegmentor`.
         workers: threads that load, and as many that write.
@@ -98,6 +101,7 @@ class Prediction:
         *,
         checkpoint: str | Path | None = None,
         weights: str = 'ema',
+        backend: str | None = None,
         save: Sequence[str] = SAVE,
         batch_size: int = 1,
         classes: Sequence[str] | None = None,
@@ -128,13 +132,19 @@ class Prediction:
         if launcher != 'none' and not dist.is_initialized():
             init_process_group(launcher, timeout=A_WEEK)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        of_torch = dict(amp=amp, half=half, fuse=fuse, compile=compile)
+        if any(of_torch.values()) and (file := _exported_file(model, checkpoint)):
+            names = ', '.join(name for name, value in of_torch.items() if value)
+            raise ValueError(f'{names}: for networks that run in PyTorch; {file} is as it was exported')
         if isinstance(model, nn.Module):
-            if checkpoint is not None or cfg_options or weights != 'ema':
-                raise ValueError('checkpoint, weights and cfg_options are for a model that is still to be built')
+            if checkpoint is not None or cfg_options or backend or weights != 'ema':
+                raise ValueError(
+                    'checkpoint, weights, backend and cfg_options are for a model that is still to be built'
+                )
             model = copy.deepcopy(model) if half or fuse or compile else model
         else:
             require_weights(model, checkpoint)
-            model = init_model(model, checkpoint, device or 'cuda', cfg_options, weights)
+            model = init_model(model, checkpoint, device or 'cuda', cfg_options, weights, backend)
         settings['model'] = _identity(model)
         if fuse:
             fuse_layers(model)
@@ -219,8 +229,16 @@ class Prediction:
             dist.barrier()
 
 
+def _exported_file(model: nn.Module | str | Path | Config, checkpoint: str | Path | None) -> str | Path | None:
+    """The exported file that the network is in, if it is."""
+    if isinstance(model, nn.Module):
+        return getattr(model, 'file', None)
+    return next((file for file in (model, checkpoint) if is_exported(file)), None)
+
+
 def _identity(model: nn.Module) -> str:
     """Of weights and config, so that a resumed run goes on with the same model only."""
     weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     text = repr((model.cfg.get('model'), model.cfg.get('test_dataloader'), model.cfg.get('test_pipeline')))
-    return hashlib.sha256((digest_of_tensors(weights, {}) + text).encode()).hexdigest()[:16]
+    digest = getattr(model, 'digest', '')  # of an exported file, which has no weights here
+    return hashlib.sha256((digest_of_tensors(weights, {}) + digest + text).encode()).hexdigest()[:16]

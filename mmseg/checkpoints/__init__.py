@@ -2,7 +2,7 @@
 
 from .dataset_meta import complete_dataset_meta, dataset_meta_of
 from .finding import find_resumable
-from .hub import hub_file, hub_files
+from .hub import hub_file, hub_files, hub_folder
 from .loading import load_model_weights, load_pretrained
 from .message_hub import load_message_hub_state, message_hub_state
 from .naming import without_wrappers
@@ -18,6 +18,7 @@ __all__ = [
     'find_resumable',
     'hub_file',
     'hub_files',
+    'hub_folder',
     'is_remote',
     'load_checkpoint_file',
     'load_message_hub_state',

@@ -1,7 +1,7 @@
 """Files of the Hugging Face hub, through its own client: resumed downloads, shared cache, offline mode, mirrors."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mmengine.logging import print_log
 
@@ -65,6 +65,30 @@ def hub_files(repository: str) -> list[str]:
     files = sorted(file.rfilename for file in facts.siblings or ())
     _keep(repository, '\n'.join(files))
     return files
+
+
+def hub_folder(repository: str, names: Sequence[str], revision: str | None = None) -> str:
+    """A local folder with these files of a repository, all of one commit, downloaded when first asked for.
+
+    Without a network it is the commit that was current when the hub was asked last.
+
+    Args:
+        repository: OWNER/NAME.
+        names: the files' paths in it.
+        revision: branch, tag or commit; the main branch without.
+
+    Raises:
+        FileNotFoundError: there is no such repository, or it lacks one of the files.
+        ConnectionError: the hub cannot be reached, and they are not in the cache.
+    """
+    from huggingface_hub import hf_hub_download
+
+    for name in names:
+        source = f'hf://{repository}{f"@{revision}" if revision else ""}/{name}'
+        path = _ask_hub(hf_hub_download, source, repository, name, revision=revision)
+        folder = path.removesuffix(name)
+        revision = os.path.basename(os.path.dirname(folder))  # the cache has a folder for each commit
+    return folder
 
 
 def _ask_hub(function: Callable, source: str, *args, **options):

@@ -6,7 +6,10 @@ from torch import Tensor, nn
 
 from .naming import plain
 
-_CLASSIFIER = re.compile(r'\b(conv_seg|cls_embed)\.(weight|bias)$')
+# Ours, and of the networks of segmentation_models_pytorch and transformers.
+_CLASSIFIER = re.compile(
+    r'\b(conv_seg|cls_embed|network\.(.+\.)?(segmentation_head\.\d|classifier|class_predictor))\.(weight|bias)$'
+)
 _CLASSIFIES_IMAGES = re.compile(r'(head|fc|classifier)(\.fc)?\.(weight|bias)$')
 
 
@@ -54,7 +57,7 @@ def reason_of_mismatch(
 
 
 def _other_classes(name: str, weights: dict[str, Tensor], own: dict) -> str:
-    beside = 1 if '.cls_embed.' in name else 0  # "no object" has a row too
+    beside = 1 if '.cls_embed.' in name or '.class_predictor.' in name else 0  # "no object" has a row too
     theirs, ours = len(weights[name]) - beside, own[name][0] - beside
     keep = 'ignore_mismatched_sizes=True to keep the rest and train a new classifier'
     if theirs == 1:

@@ -7,6 +7,7 @@ name these classes though weights have no need of them. NumPy's own are not hand
 """
 
 import pickle
+from argparse import Namespace
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
@@ -138,6 +139,10 @@ def _fill_ordered_dict(dictionary: OrderedDict, state: dict) -> None:
     vars(dictionary).update((key, value) for key, value in state.items() if key == '_metadata')  # of a state_dict
 
 
+def _fill_namespace(namespace: Namespace, state: dict) -> None:
+    vars(namespace).update(state)  # a training script's options, as timm's and DINO's keep them
+
+
 # ---- the names
 
 _STORAGES = {
@@ -182,14 +187,16 @@ NAMES: dict[str, object] = {
     'torch.nn.parameter.Parameter': nn.Parameter,
     'torch.nn.parameter.Buffer': Tensor,
     'numpy.ndarray': np.ndarray,
+    'argparse.Namespace': Namespace,
     _HISTORY: HistoryBuffer,
     **{f'{_HISTORY}.{name}': vars(HistoryBuffer)[name] for name in _STATISTICS},
 }
 
 # What a pickle may make an instance of, and what it may fill with a state of its own.
-INSTANCES = {HistoryBuffer}
+INSTANCES = {HistoryBuffer, Namespace}
 FILLED: dict[type, Callable] = {
     HistoryBuffer: _fill_history,
+    Namespace: _fill_namespace,
     OrderedDict: _fill_ordered_dict,
     Number: Number.restore,
     np.ndarray: _fill_array,

@@ -24,8 +24,12 @@ def add_arguments(parser: Parser) -> None:
     add('--compile', action='store_true', help='with compile=True')
     add('--profile', action='store_true', help='print the ten operations that take most, too')
     add('--backbone', type=json.loads, default={}, metavar='JSON', help='keys of the backbone')
-    add('--config', metavar='CONFIG', help='time its test images: network, loop, unstreamed')
-    add('--checkpoint', metavar='FILE', help='weights for it [random ones]')
+    add(
+        '--config',
+        metavar='CONFIG',
+        help='its model: forward, predict, train; its test images: network, loop, unstreamed',
+    )
+    add('--checkpoint', metavar='FILE', help='weights [random ones]; of exported, its file')
     add('--images', type=int, default=20, metavar='N', help='of its test set, at the most [20]')
     add_cfg_options(parser)
 

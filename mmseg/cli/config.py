@@ -11,13 +11,18 @@ USAGE = 'CONFIG [options]'
 def add_arguments(parser: Parser) -> None:
     parser.epilog = 'It is a config itself: lrformer config NAME > mine.py; lrformer train mine.py'
     parser.add_argument('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
+    parser.add_argument('--origins', action='store_true', help='print each value with the file that states it')
     add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
+    from mmseg.engine.config_origins import lines
     from mmseg.engine.launch import default_work_dir, load_config
 
     cfg = load_config(args.config, args.cfg_options)
+    if args.origins:
+        print(*lines(cfg), sep='\n')
+        return
     file = Path(cfg.filename).absolute()
     if cfg.work_dir == default_work_dir(file):
         del cfg._cfg_dict['work_dir']  # another's is another's

@@ -1,7 +1,10 @@
 """``lrformer export``."""
 
 import argparse
+import copy
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from mmseg.utils.mistakes import FAILED
@@ -14,7 +17,7 @@ USAGE = 'MODEL --to TARGET --out FILE [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = (
-        'TARGET: onnx, openvino, torch, tensorrt, executorch, coreml (docs/export.md)\n'
+        'TARGET: onnx, openvino, torch, aotinductor, tensorrt, executorch, coreml (docs/export.md)\n'
         'Batch and size may be any in the file, unless they are fixed here. It is compared\n'
         'with the model at the end; the report lies beside it, as FILE.parity.json.'
     )
@@ -23,10 +26,12 @@ def add_arguments(parser: Parser) -> None:
     add('--out', metavar='FILE', required=True, help='the file to write')
     add('--checkpoint', metavar='FILE', help='weights [the published ones of a name]')
     add_weights(parser)
-    add('--output', default='scores', metavar='KIND', help='scores of the network; labels, top1: the whole way')
+    add('--output', default='scores', metavar='KIND', help='scores, or the whole way: labels, top1 [scores]')
     add('--size', type=int, nargs=2, metavar='SIDE', help='fix height and width')
     add('--batch', type=int, metavar='N', help='fix the number of images')
     add('--precision', default='fp32', metavar='KIND', help='of the weights: fp32, fp16, bf16 [fp32]')
+    add('--int8', action='store_true', help='layers compute in bytes (onnx, openvino)')
+    add('--calibration', type=int, default=100, metavar='N', help='training images that int8 looks at [100]')
     add('--opset', type=int, default=18, metavar='N', help='of ONNX [18]')
     add('--images', metavar='DIR', help='to compare on [drawn scenes]')
     add('--compare', type=int, nargs='+', metavar='SIDE', help='heights and widths to compare at [five sizes]')
@@ -44,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     cells = parity.cells_of(args.batch, args.size, args.compare)
     pictures = parity.pictures_of(args.images) if args.images else parity.drawn_pictures()
     model = init_model(args.model, args.checkpoint, 'cpu', args.cfg_options, args.weights)
+    calibration = _calibration_images(model, args) if args.int8 else None
     work = Export(model, args.output, args.batch, args.size and tuple(args.size), args.precision)
     metadata = work.write(args.out, args.to, args.opset)
     if args.to not in RUNTIMES:
@@ -53,7 +59,49 @@ def run(args: argparse.Namespace) -> int:
     comparisons = parity.compare(work, run_file, cells, pictures)
     parity.write_report(Path(f'{args.out}.parity.json'), comparisons, runtime, metadata)
     Console(width=100).print(parity.table(comparisons, runtime))
-    if all(comparison.passed for comparison in comparisons):
-        return 0
-    print(f'{args.out} does not compute what the model does', file=sys.stderr)
-    return FAILED
+    if not all(comparison.passed for comparison in comparisons):
+        print(f'{args.out} does not compute what the model does', file=sys.stderr)
+        return FAILED
+    if args.int8:
+        _to_int8(args, model.cfg, calibration)
+    return 0
+
+
+def _calibration_images(model, args: argparse.Namespace) -> list:
+    from mmseg.export.int8 import calibration_images
+    from mmseg.export.packages import need
+
+    if args.to not in ('onnx', 'openvino') or args.output != 'scores' or args.precision != 'fp32':
+        raise ValueError('--int8 is for --to onnx or openvino, with --output scores and --precision fp32')
+    need('onnxruntime')
+    if args.to == 'openvino':
+        need('nncf', 'int8')
+    return calibration_images(model, model.cfg, args.calibration)
+
+
+def _to_int8(args: argparse.Namespace, cfg, images: list) -> None:
+    """Make the file an int8 one, and score both on the config's test split."""
+    from mmseg.export.int8 import quantise, write_report
+    from mmseg.export.int8_openvino import quantise_openvino
+
+    path = Path(args.out)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.float32-') as folder:
+        exact = Path(folder, path.name)
+        for suffix in ('.xml', '.bin') if args.to == 'openvino' else ('.onnx',):
+            shutil.copy(path.with_suffix(suffix), exact.with_suffix(suffix))
+        result = (quantise_openvino if args.to == 'openvino' else quantise)(exact, path, images)
+        scores = [_score(cfg, file) for file in (exact, path)]
+    write_report(Path(f'{args.out}.int8.json'), result, *scores)
+    kept = f'{len(result.kept)} of {result.layers} layers stayed in float32'
+    print(f'{args.out}: {kept}; mIoU {scores[0]["mIoU"]:.2f} in float32, {scores[1]["mIoU"]:.2f} in int8')
+
+
+def _score(cfg, file: Path) -> dict:
+    """The metrics of a file on the config's test split."""
+    from mmseg.engine.launch import test
+    from mmseg.runtimes.segmentor import use_exported
+
+    cfg = copy.deepcopy(cfg)
+    use_exported(cfg, file, None)
+    with tempfile.TemporaryDirectory() as cfg.work_dir:
+        return test(cfg, None)

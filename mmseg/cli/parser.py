@@ -82,7 +82,16 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         choices=('ema', 'last'),
         default='ema',
         metavar='WHICH',
-        help='averaged ones [ema], or the last iteration (last)',
+        help='averaged (ema), or of the last iteration (last)',
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--backend',
+        choices=('onnxruntime', 'openvino'),
+        metavar='NAME',
+        help='what runs an exported file [by its suffix]',
     )
 
 

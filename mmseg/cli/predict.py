@@ -5,7 +5,7 @@ import sys
 
 from mmseg.utils.mistakes import INTERRUPTED, message
 
-from .parser import Parser, add_amp, add_cfg_options, add_launcher, add_weights, process_count
+from .parser import Parser, add_amp, add_backend, add_cfg_options, add_launcher, add_weights, process_count
 
 USAGE = 'MODEL INPUT ... --out DIR [options]'
 
@@ -13,11 +13,12 @@ USAGE = 'MODEL INPUT ... --out DIR [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = 'INPUT: images, folders, patterns, list.txt, - (stdin), videos, 0 (camera), URLs'
-    add('model', metavar='MODEL', help='config file, or a name (`lrformer models`)')
+    add('model', metavar='MODEL', help='config file, name, or exported file')
     add('inputs', metavar='INPUT', nargs='+', help='what to segment, see below')
     add('--out', metavar='DIR', required=True, help='folder for the results')
     add('--checkpoint', metavar='FILE', help='weights [the published ones of a name]')
     add_weights(parser)
+    add_backend(parser)
     add(
         '--save',
         metavar='KIND',
@@ -61,6 +62,7 @@ def _predict(args: argparse.Namespace) -> int:
         args.out,
         checkpoint=args.checkpoint,
         weights=args.weights,
+        backend=args.backend,
         save=args.save or SAVE,
         batch_size=args.batch,
         classes=args.classes,

@@ -17,12 +17,18 @@ from mmseg.utils.image_file import UnreadableFileError
 from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
-from .class_counts import classes_of_files
+from .class_counts import pixels_of_files
 from .metainfo import checked_label_ids, checked_palette, compose_label_maps, distinct_palette, values_of_chosen
 from .transforms.loading import LoadAnnotations
 
 SHOWN = 5  # how many offenders an error message names
-RULES = ('label_map', 'reduce_zero_label', 'ignore_index', 'num_classes')  # from values in files to classes
+RULES = (
+    'label_palette',
+    'label_map',
+    'reduce_zero_label',
+    'ignore_index',
+    'num_classes',
+)  # from values in files to classes
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,10 @@ class BaseSegDataset(BaseDataset):
             that has its own classes, any choice and order of them. ``palette``: one [r, g, b] per class;
             distinct colours are made up where there is none. ``label_map``: value in the files -> index in
             the dataset's full class list (negative: ignored), applied after ``reduce_zero_label``; values
-            that it does not name stay. ``label_ids``: for each class the label that predictions are written with
-            (``output_dir`` of the metrics), where it is not the class index (with ``reduce_zero_label``, 1 more).
+            that it does not name stay. ``label_palette``: [r, g, b] of each label value, where the files show
+            colours: label k is the k-th colour, and all other rules come after. ``label_ids``: for each class the
+            label that predictions are written with (``output_dir`` of the metrics), where it is not the class
+            index (with ``reduce_zero_label``, 1 more).
         data_root: Folder that relative paths start from.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders, by default both '' (``data_root``
             itself). Without ``seg_map_path`` (or with None) the dataset has images only, and with ``test_mode``
@@ -119,7 +127,7 @@ class BaseSegDataset(BaseDataset):
             )
         self.max_bad_samples = max_bad_samples
         self._bad_samples: BadSamples | None = None
-        self._classes_of: dict[str, list[int]] = {}  # annotation file -> its classes, once they are asked for
+        self._pixels_of: dict[str, dict[int, int]] = {}  # annotation file -> its classes, once they are asked for
         if data_prefix is None:
             data_prefix = {'img_path': '', 'seg_map_path': ''}
         self._check_prefix(data_prefix)
@@ -219,6 +227,8 @@ class BaseSegDataset(BaseDataset):
             elif self.reduce_zero_label:
                 meta['label_ids'] = list(range(1, len(classes) + 1))
         count = len(full_classes or classes or ())
+        if meta.get('label_palette') is not None:
+            meta['label_palette'] = checked_palette(meta['label_palette'], 'label_palette')
         meta['label_map'] = compose_label_maps(meta.get('label_map'), subset, count, self.ignore_index)
         meta['reduce_zero_label'] = self.reduce_zero_label
 
@@ -230,7 +240,7 @@ class BaseSegDataset(BaseDataset):
         Returns:
             ``img_path``, ``seg_map_path`` (absent without label maps) and ``sample_idx``; the same for all
             samples: ``label_map``, ``reduce_zero_label``, ``ignore_index``, ``num_classes`` (absent where the
-            dataset has no class names) and ``seg_fields`` (empty).
+            dataset has no class names), ``label_palette`` (absent where files hold indices) and ``seg_fields`` (empty).
         """
         # Not stored with each sample: a label map of 171 entries times 118,000 images.
         info = super().get_data_info(idx)
@@ -242,6 +252,8 @@ class BaseSegDataset(BaseDataset):
         )
         if self._metainfo.get('classes') is not None:
             info['num_classes'] = len(self._metainfo['classes'])
+        if self._metainfo.get('label_palette') is not None:
+            info['label_palette'] = self._metainfo['label_palette']
         return info
 
     def get_cat_ids(self, idx: int) -> list[int]:
@@ -249,18 +261,29 @@ class BaseSegDataset(BaseDataset):
 
         The first call reads the annotations of all samples.
         """
-        path = self.get_data_info(idx).get('seg_map_path')
-        if path not in self._classes_of:
-            infos = [self.get_data_info(index) for index in range(len(self))]
-            paths = [info.get('seg_map_path') for info in infos]
-            if None in paths:
-                raise ValueError(f'{type(self).__name__} has images without label maps, so their classes are unknown')
-            steps = getattr(self.pipeline, 'transforms', ())
-            load = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
-            rules = {key: infos[0][key] for key in RULES if key in infos[0]}
-            found = classes_of_files(paths, load, rules, skip_unreadable=bool(self.max_bad_samples))
-            self._classes_of = dict(zip(paths, found, strict=True))
-        return self._classes_of[path]
+        self._count()
+        return list(self._pixels_of[self.get_data_info(idx)['seg_map_path']])
+
+    def class_pixels(self) -> list[dict[int, int]]:
+        """The pixels of each class in each sample's annotation.
+
+        The first call reads the annotations of all samples.
+        """
+        self._count()
+        return [self._pixels_of[self.get_data_info(index)['seg_map_path']] for index in range(len(self))]
+
+    def _count(self) -> None:
+        if self._pixels_of:
+            return
+        infos = [self.get_data_info(index) for index in range(len(self))]
+        paths = [info.get('seg_map_path') for info in infos]
+        if None in paths:
+            raise ValueError(f'{type(self).__name__} has images without label maps, so their classes are unknown')
+        steps = getattr(self.pipeline, 'transforms', ())
+        load = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
+        rules = {key: infos[0][key] for key in RULES if key in infos[0]}
+        found = pixels_of_files(paths, load, rules, skip_unreadable=bool(self.max_bad_samples))
+        self._pixels_of = dict(zip(paths, found, strict=True))
 
     def prepare_data(self, idx: int) -> dict | None:
         """One sample through the pipeline; with ``max_bad_samples``, another one if it is unreadable.

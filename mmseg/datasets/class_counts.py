@@ -1,4 +1,4 @@
-"""Which classes each annotation of a dataset has: counted once, kept in memory and on the disk."""
+"""How many pixels of which class each annotation of a dataset has: counted once, kept in memory and on the disk."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from mmengine.logging import print_log
 
 from mmseg.utils.atomic_file import atomic_write
@@ -21,10 +22,10 @@ from .transforms.loading import LoadAnnotations
 PER_PROCESS = 64  # files for which starting another process pays
 
 
-def classes_of_files(
+def pixels_of_files(
     paths: Sequence[str], load: LoadAnnotations, rules: Mapping, skip_unreadable: bool = False
-) -> list[list[int]]:
-    """The classes that have a pixel in each annotation, ascending, as a pipeline would load them.
+) -> list[dict[int, int]]:
+    """The pixels of each class in each annotation, classes ascending, as a pipeline would load them.
 
     All CPUs take part; of several training processes on a machine each takes its share of them. The result is kept
     in ``~/.cache/lrformer`` (``$XDG_CACHE_HOME``), until a file or a rule changes.
@@ -41,15 +42,15 @@ def classes_of_files(
     cache = _cache_file(paths, repr((load, sorted(rules.items()), skip_unreadable)))
     if cache is not None:
         with suppress(OSError, ValueError):
-            return json.loads(cache.read_bytes())
+            return [{int(name): pixels for name, pixels in one.items()} for one in json.loads(cache.read_bytes())]
     start = time.monotonic()
-    count = partial(_classes_of, load, dict(rules), skip_unreadable)
+    count = partial(_pixels_of, load, dict(rules), skip_unreadable)
     share = available_cpus() // int(os.environ.get('LOCAL_WORLD_SIZE', 1))
     found = []
-    for _, classes, reason in parallel_map(count, paths, max(1, min(share, len(paths) // PER_PROCESS))):
-        if classes is None:
+    for _, pixels, reason in parallel_map(count, paths, max(1, min(share, len(paths) // PER_PROCESS))):
+        if pixels is None:
             raise ValueError(f'the classes of each image cannot be counted: {reason}')
-        found.append(classes)
+        found.append(pixels)
     print_log(f'counted the classes of {len(paths)} images in {time.monotonic() - start:.1f} s', logger='current')
     if cache is not None:
         with suppress(OSError):  # a cache that cannot be written is none
@@ -59,14 +60,20 @@ def classes_of_files(
     return found
 
 
-def _classes_of(load: LoadAnnotations, rules: dict, skip_unreadable: bool, path: str) -> list[int]:
+def count_pixels(labels: np.ndarray, ignore_index: int) -> dict[int, int]:
+    """Class -> pixels, of those that an annotation has, ascending."""
+    values, counts = count_labels(labels)
+    return {int(v): int(n) for v, n in zip(values, counts, strict=True) if v != ignore_index}
+
+
+def _pixels_of(load: LoadAnnotations, rules: dict, skip_unreadable: bool, path: str) -> dict[int, int]:
     try:
         labels = load.transform({**rules, 'seg_map_path': path})['gt_seg_map']
     except (OSError, UnreadableFileError):
         if skip_unreadable:
-            return []
+            return {}
         raise
-    return [value for value in count_labels(labels)[0].tolist() if value != rules['ignore_index']]
+    return count_pixels(labels, rules['ignore_index'])
 
 
 def _cache_file(paths: Sequence[str], settings: str) -> Path | None:
@@ -79,4 +86,4 @@ def _cache_file(paths: Sequence[str], settings: str) -> Path | None:
     except OSError:
         return None
     root = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    return root / 'lrformer' / 'classes_of_files' / f'{digest.hexdigest()}.json'
+    return root / 'lrformer' / 'pixels_of_files' / f'{digest.hexdigest()}.json'

@@ -11,12 +11,14 @@ changes colours only.
 """
 
 import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 
 CLASSES = ('sky', 'ground', 'road', 'building', 'tree', 'car', 'person', 'sign')
 SKY, GROUND, ROAD, BUILDING, TREE, CAR, PERSON, SIGN = range(len(CLASSES))
+THINGS = ('tree', 'car', 'person', 'sign')  # stand in a scene or not
 
 # Colours in RGB. Classes share hues on purpose (grey walls, roads and pavements; green lawns, leaves and
 # clothes), so that colour alone does not name the class.
@@ -148,17 +150,20 @@ LAMP_WHITE, LAMP_RED, DARK, STEEL = (
 RED, BLUE, WHITE, YELLOW = (np.array(c) for c in ((206, 26, 34), (24, 84, 190), (240, 240, 236), (248, 200, 30)))
 
 
-def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def draw_scene(
+    rng: np.random.Generator, size: tuple[int, int], rare: Mapping[str, float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws one scene.
 
     Args:
         rng: the only source of chance; equal generators give equal scenes.
         size: height and width in pixels. Geometry scales with the shorter one.
+        rare: class -> which share of its things stand there at all, for those of :data:`THINGS`.
 
     Returns:
         The picture, H x W x 3 uint8 in BGR order, and its label map, H x W uint8 with values below 8.
     """
-    return _Painter(rng, *size).paint()
+    return _Painter(rng, *size).paint(rare or {})
 
 
 def _draws(rng):
@@ -186,10 +191,12 @@ class _Painter:
         self.sky_colour = self.pick(SKIES, 14)
         self.haze = uniform(0, 0.5)
 
-    def paint(self):
+    def paint(self, rare):
         self.paint_sky()
         self.paint_ground()
         things = self.plan()
+        share = {getattr(self, f'draw_{name}'): share for name, share in rare.items()}
+        things = [thing for thing in things if thing[1] not in share or self.chance() < share[thing[1]]]
         self.paint_shadows(things)
         for p, draw, *arguments in sorted(things, key=lambda thing: thing[0]):
             draw(p, *arguments)
@@ -380,6 +387,8 @@ class _Painter:
         """Darkens the ground under things; its label stays what it is."""
         radius = {self.draw_tree: 1.6, self.draw_car: 2.0, self.draw_person: 0.5, self.draw_sign: 0.4}
         spots = np.array([(p, x, radius[draw]) for p, draw, x, *_ in things if draw in radius])
+        if not len(spots):
+            return
         p, x, r = spots.T[..., None]
         reach = -self.light_from * self.uniform(0.2, 1.5)
         depth = p / (1 + 0.35 * r * CIRCLE.imag * p / (30 * self.unit))

@@ -7,11 +7,13 @@ from mmengine.dataset import BaseDataset
 
 from mmseg.registry import DATASETS, TRANSFORMS
 
-from .scene_painter import CLASSES, draw_scene
+from .class_counts import count_pixels
+from .scene_painter import CLASSES, THINGS, draw_scene
 
 # The third number of each random stream, so that equal seeds never share a scene between splits.
 STREAMS = {'train': 0, 'val': 1, 'test': 2}
 MIN_SIZE = 32
+COUNTED = 1000  # scenes that tell how frequent classes are
 
 
 @DATASETS.register_module()
@@ -35,6 +37,8 @@ class SceneDataset(BaseDataset):
         lazy_init: Leave listing the scenes to ``full_init``.
         max_refetch: How often to try another scene when the pipeline returns None.
         ignore_index: Label that losses and metrics skip; scenes do not contain it.
+        rare: Class -> share, 0 to 1, of its things that are drawn, for 'tree', 'car', 'person' and 'sign': scenes of
+            classes that are rare.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -64,6 +68,7 @@ class SceneDataset(BaseDataset):
         lazy_init: bool = False,
         max_refetch: int = 1000,
         ignore_index: int = 255,
+        rare: Mapping[str, float] | None = None,
     ):
         if num_scenes < 1:
             raise ValueError(f'SceneDataset: num_scenes={num_scenes} must be at least 1')
@@ -82,6 +87,12 @@ class SceneDataset(BaseDataset):
                     f'SceneDataset: metainfo has {len(metainfo[key])} {key}, but scenes are drawn in these '
                     f'{len(CLASSES)} classes: {", ".join(CLASSES)}'
                 )
+        for name, share in (rare or {}).items():
+            if name not in THINGS or not 0 <= share <= 1:
+                raise ValueError(
+                    f'SceneDataset: rare={rare} must give shares from 0 to 1 for any of {", ".join(THINGS)}'
+                )
+        self.rare = dict(rare or {})
         self.num_scenes, self.size, self.seed, self.split = num_scenes, size, seed, split
         self.ignore_index = ignore_index
         super().__init__(
@@ -106,7 +117,7 @@ class SceneDataset(BaseDataset):
         """Draws one scene; see the class for what the sample holds."""
         info = super().get_data_info(idx)
         rng = np.random.default_rng((self.seed, info['scene_index'], STREAMS[self.split]))
-        img, gt_seg_map = draw_scene(rng, self.size)
+        img, gt_seg_map = draw_scene(rng, self.size, self.rare)
         return info | {
             'img': img,
             'gt_seg_map': gt_seg_map,
@@ -122,3 +133,8 @@ class SceneDataset(BaseDataset):
     def get_cat_ids(self, idx: int) -> list[int]:
         """The classes of one scene, which is drawn for it."""
         return np.unique(self.get_data_info(idx)['gt_seg_map']).tolist()
+
+    def class_pixels(self) -> list[dict[int, int]]:
+        """The pixels of each class in each of the first scenes, which are drawn for it: all are of one kind."""
+        labels = (self.get_data_info(index)['gt_seg_map'] for index in range(min(len(self), COUNTED)))
+        return [count_pixels(label, self.ignore_index) for label in labels]

@@ -1,19 +1,20 @@
-"""Datasets made of datasets: joined, repeated, and repeated by how rare the classes of an image are.
+"""Datasets made of datasets: joined, repeated, repeated by how rare the classes of an image are, and mixed.
 
-They are mmengine's, with three differences: parts may be wrappers themselves, also as objects; what must be equal
-between joined parts is what a model sees of them; and the classes of all images are asked for once.
+The first three are mmengine's, with three differences: parts may be wrappers themselves, also as objects; what must be
+equal between joined parts is what a model sees of them; and the classes of all images are asked for once.
 """
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmengine.dataset import BaseDataset
 from mmengine.dataset import ClassBalancedDataset as _ClassBalancedDataset
 from mmengine.dataset import ConcatDataset as _ConcatDataset
 from mmengine.dataset import RepeatDataset as _RepeatDataset
+from torch.utils.data import Dataset
 
-from mmseg.registry import DATASETS
+from mmseg.registry import DATASETS, TRANSFORMS
 
 
 def _build(dataset: BaseDataset | dict) -> BaseDataset:
@@ -82,6 +83,10 @@ class ConcatDataset(_ConcatDataset):
         part, index = self._get_ori_dataset_idx(idx)
         return self.datasets[part].get_cat_ids(index)
 
+    def class_pixels(self) -> list[dict[int, int]]:
+        """The pixels of each class, image by image."""
+        return [image for part in self.datasets for image in part.class_pixels()]
+
 
 @DATASETS.register_module()
 class RepeatDataset(_RepeatDataset):
@@ -111,6 +116,10 @@ class RepeatDataset(_RepeatDataset):
     def get_cat_ids(self, idx: int) -> list[int]:
         """The classes of one image."""
         return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
+
+    def class_pixels(self) -> list[dict[int, int]]:
+        """The pixels of each class, image by image; each image once."""
+        return self.dataset.class_pixels()
 
 
 @DATASETS.register_module()
@@ -147,3 +156,92 @@ class ClassBalancedDataset(_ClassBalancedDataset):
     def ignore_index(self) -> int:
         """The label that does not count."""
         return getattr(self.dataset, 'ignore_index', 255)
+
+    def class_pixels(self) -> list[dict[int, int]]:
+        """The pixels of each class, image by image; each as often as it occurs."""
+        found = self.dataset.class_pixels()
+        return [found[index] for index in self.repeat_indices if index < len(found)]
+
+
+@DATASETS.register_module()
+class MultiImageMixDataset(Dataset):
+    """Samples that are made of several of a dataset's.
+
+    A transform that has ``get_indices(dataset)`` finds the samples of these indices in ``results['mix_results']``.
+    They come from the dataset's own pipeline, which loads and may augment them; what follows all mixing, packing at
+    last, belongs into ``pipeline`` here. Chance is that of the sample: the stream is the same after a resume.
+
+    Args:
+        dataset: the dataset, or its config; its pipeline does not pack.
+        pipeline: transforms, or their configs.
+        skip_type_keys: types of transforms in ``pipeline`` to leave out.
+        lazy_init: leave finding files to ``full_init``.
+    """
+
+    def __init__(
+        self,
+        dataset: BaseDataset | dict,
+        pipeline: Sequence[dict | Callable],
+        skip_type_keys: Sequence[str] | None = None,
+        lazy_init: bool = False,
+    ) -> None:
+        if isinstance(skip_type_keys, str):
+            raise TypeError(f'MultiImageMixDataset: skip_type_keys={skip_type_keys!r} must be a list of types')
+        skipped = set(skip_type_keys or ())
+        kept = [step for step in pipeline if not isinstance(step, dict) or step['type'] not in skipped]
+        self.pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in kept]
+        self.dataset = _build(dataset)
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Let the dataset find its files, and transforms look at them, once."""
+        if not self._fully_initialized:
+            self.dataset.full_init()
+            for step in self.pipeline:
+                if hasattr(step, 'prepare'):
+                    step.prepare(self.dataset)
+            self._fully_initialized = True
+
+    def __len__(self) -> int:
+        self.full_init()
+        return len(self.dataset)
+
+    def __getitem__(self, idx: int) -> dict:
+        self.full_init()
+        results = self._sample(idx)
+        for step in self.pipeline:
+            if hasattr(step, 'get_indices'):
+                indices = step.get_indices(self.dataset)
+                results['mix_results'] = [self._sample(index) for index in indices]
+            results = step(results)
+            results.pop('mix_results', None)
+        return results
+
+    def _sample(self, index: int) -> dict:
+        sample = self.dataset[index]
+        if not isinstance(sample, dict) or 'img' not in sample:
+            raise TypeError(
+                'MultiImageMixDataset mixes images as they are before they are packed: move PackSegInputs from the '
+                "dataset's pipeline to the end of its own"
+            )
+        return sample
+
+    @property
+    def metainfo(self) -> dict:
+        """The dataset's."""
+        return self.dataset.metainfo
+
+    @property
+    def ignore_index(self) -> int:
+        """The label that does not count."""
+        return getattr(self.dataset, 'ignore_index', 255)
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The classes of one image, before it is mixed with others."""
+        return self.dataset.get_cat_ids(idx)
+
+    def class_pixels(self) -> list[dict[int, int]]:
+        """The pixels of each class, image by image, before they are mixed."""
+        return self.dataset.class_pixels()

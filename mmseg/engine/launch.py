@@ -24,6 +24,7 @@ from mmseg.utils.mistakes import report
 
 from .config_text import require_plain_config
 from .overrides import read_options, with_options
+from .reporting import add_report_metric, tell_scores, write_report
 from .runner import SegRunner
 from .runner.names import OPTIONAL_KEYS, walk
 from .runner.preemption import Interrupted, Preempted, heed_sigterm
@@ -134,7 +135,7 @@ def train(
 
 def test(
     cfg: Config,
-    checkpoint: str,
+    checkpoint: str | None,
     launcher: str = 'none',
     amp: str | None = None,
     out: str | None = None,
@@ -142,12 +143,16 @@ def test(
     show_dir: str | None = None,
     wait_time: float = 2.0,
     tta: bool = False,
+    report: str | None = None,
+    report_scores: bool = False,
+    report_images: int = 120,
+    command: str = '',
 ) -> dict:
     """Test a checkpoint on a config's test split.
 
     Args:
         cfg: from :func:`load_config`.
-        checkpoint: the file.
+        checkpoint: the file; None where the config's model brings its weights, as an exported one does.
         launcher: as for :func:`train`.
         amp: None for full precision, or 'auto', 'bfloat16', 'float16'.
         out: folder for the predicted label maps as PNG, one for each image.
@@ -155,11 +160,16 @@ def test(
         show_dir: folder for pictures of annotation and prediction.
         wait_time: see ``show``.
         tta: let the model see each image in several views (:mod:`.tta`).
+        report: folder for a page about the test (:mod:`mmseg.report`).
+        report_scores: let it show confidences, too, for which scores are kept at image size.
+        report_images: how many images have pictures in it.
+        command: what to repeat the test with, for the page.
 
     Returns:
         The metrics by name.
     """
-    _require_checkpoint(checkpoint)
+    if checkpoint is not None:
+        _require_checkpoint(checkpoint)
     cfg.launcher, cfg.load_from, cfg.resume = launcher, checkpoint, False
     if amp is not None:
         cfg.test_cfg.amp = amp
@@ -169,6 +179,8 @@ def test(
         metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         for metric in metrics:
             metric['output_dir'] = out
+    if report is not None:
+        add_report_metric(cfg, report_images, report_scores)
     if show or show_dir is not None:
         drawing = dict(
             type='SegVisualizationHook',
@@ -181,7 +193,11 @@ def test(
         cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'visualization': drawing}
     with _hints_with_places(cfg):
         runner = SegRunner.from_cfg(cfg)
+        if report_scores:
+            tell_scores(runner)
         metrics = runner.test()
+    if report is not None:
+        write_report(runner, report, metrics, checkpoint, command)
     runner.visualizer.close()
     return metrics
 

@@ -1,3 +1,3 @@
-from .metrics import CityscapesMetric, IoUMetric
+from .metrics import CityscapesMetric, IoUMetric, LossMetric
 
-__all__ = ['CityscapesMetric', 'IoUMetric']
+__all__ = ['CityscapesMetric', 'IoUMetric', 'LossMetric']

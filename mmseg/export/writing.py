@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 from torch.export import ExportedProgram
 
+from .aot import write_aotinductor
 from .describing import MIN_SIDE, describe, image_channels, test_pipeline
 from .graph import Network
 from .image_graph import ImageNetwork
@@ -21,11 +22,16 @@ TARGETS = {  # with the suffix of their files
     'onnx': '.onnx',
     'openvino': '.xml',
     'torch': '.pt2',
+    'aotinductor': '.pt2',
     'tensorrt': '.onnx',
     'executorch': '.pte',
     'coreml': '.mlpackage',
 }
-FIXED_TARGETS = ('executorch', 'coreml')
+FIXED_TARGETS = {  # with the axes of which they take one length
+    'aotinductor': ('height', 'width'),
+    'executorch': ('batch', 'height', 'width'),
+    'coreml': ('batch', 'height', 'width'),
+}
 OUTPUTS = ('scores', 'labels', 'top1')
 HALF_TARGETS = {'fp16': ('onnx', 'openvino'), 'bf16': ('onnx',)}
 
@@ -82,7 +88,8 @@ class Export:
             What it says about itself.
 
         Raises:
-            ValueError: an unknown target, a suffix that is not the target's, or a precision that it does not have.
+            ValueError: an unknown target, a suffix that is not the target's, a precision that it does not have, or a
+                size that it needs to be fixed.
             ModuleNotFoundError: a package is missing; the message says how to get it.
             RuntimeError: the batch or the size would be frozen against the request.
         """
@@ -97,6 +104,8 @@ class Export:
             write_executorch(program, metadata, path)
         elif target == 'coreml':
             write_coreml(program, metadata, path)
+        elif target == 'aotinductor':
+            write_aotinductor(program, metadata, path)
         elif target == 'openvino':
             write_openvino(self.onnx(opset), metadata, path)
         else:
@@ -143,8 +152,11 @@ def _check_target(path: Path, target: str, precision: str, fixed: dict[str, int 
         raise ValueError(f'target={target!r}: it is none of {", ".join(TARGETS)}')
     if path.suffix != TARGETS[target]:
         raise ValueError(f'{path}: a file for {target} is named *{TARGETS[target]}')
-    if target in FIXED_TARGETS and None in fixed.values():
-        raise ValueError(f'{target} takes one fixed size: state --size HEIGHT WIDTH and --batch N')
+    if any(fixed[name] is None for name in FIXED_TARGETS.get(target, ())):
+        options = '--size 512 512' + (' --batch 1' if 'batch' in FIXED_TARGETS[target] else '')
+        raise ValueError(
+            f'{path}: {target} compiles for one {", ".join(FIXED_TARGETS[target])}: state it, as {options}'
+        )
     if precision != 'fp32' and target not in HALF_TARGETS[precision]:
         known = '; '.join(f'{name} for {", ".join(targets)}' for name, targets in HALF_TARGETS.items())
         raise ValueError(f'precision={precision!r} for {target}: there is fp32 for all, {known}')

@@ -160,7 +160,7 @@ def _probabilities(model: nn.Module, scores: Tensor) -> Tensor:
     model = model.module if averaged else model
     if getattr(model, 'threshold', None) is not None:  # of class 1 alone
         return torch.cat([1 - scores, scores])
-    if hasattr(getattr(model, 'decode_head', None), 'segments'):  # sums over queries of what is one already
+    if getattr(model, 'predicts_masks', False):  # sums over queries of what is one already
         return scores.clamp(max=1)
     return scores if averaged else scores.softmax(dim=0)
 

@@ -126,10 +126,12 @@ class SegDataPreProcessor(BaseDataPreprocessor):
 
     def _pad_sample(self, sample, shape: torch.Size, padded: torch.Size, training: bool) -> None:
         """Pads the annotation like its image, and records the padding for the way back."""
-        if training and 'gt_sem_seg' in sample:
-            label = sample.gt_sem_seg.data
-            del sample.gt_sem_seg.data  # a PixelData keeps the size of its first field
-            sample.gt_sem_seg.data = self._pad(label, padded, self.seg_pad_val)
+        for name in ('gt_sem_seg', 'gt_edge_map') if training else ():
+            if name in sample:
+                field = getattr(sample, name)
+                label = field.data
+                del field.data  # a PixelData keeps the size of its first field
+                field.data = self._pad(label, padded, self.seg_pad_val)
         sample.set_metainfo(
             dict(
                 pad_shape=tuple(padded),

@@ -1,5 +1,6 @@
 """Which pixels count in a head's loss. Labels are B x 1 x H x W, scores B x classes x H x W."""
 
+import inspect
 from abc import ABCMeta, abstractmethod
 
 import torch
@@ -12,6 +13,12 @@ from mmseg.utils.errors import require
 def build_pixel_sampler(cfg: dict, **default_args):
     """A sampler from its config, e.g. ``dict(type='OHEMPixelSampler', thresh=0.7)``."""
     return TASK_UTILS.build(cfg, default_args=default_args)
+
+
+def below_probability(probability: Tensor, thresh: float, kept: int) -> Tensor:
+    """Which of N pixels, by the probability of their own class, are below ``thresh``; ``kept`` of them at least."""
+    limit = probability.sort().values[kept - 1]  # kthvalue on CUDA is not deterministic
+    return (probability < thresh) | (probability <= limit)
 
 
 class BasePixelSampler(metaclass=ABCMeta):
@@ -54,14 +61,20 @@ class OHEMPixelSampler(BasePixelSampler):
             if seg_logit.shape[1] == 1:  # of class 1 alone
                 seg_logit = torch.cat([torch.zeros_like(seg_logit), seg_logit], dim=1)
             probability = seg_logit.softmax(dim=1).gather(1, label.masked_fill(~valid, 0)[:, None])[:, 0][valid]
-            limit = probability.kthvalue(kept).values.clamp(min=self.thresh)
-            return (probability <= limit).float() if limit > self.thresh else (probability < limit).float()
+            return below_probability(probability, self.thresh, kept).float()
         losses = self.context.loss_decode
         losses = losses if isinstance(losses, nn.ModuleList) else [losses]
-        ignore = dict(ignore_index=self.context.ignore_index, reduction_override='none')
-        loss = sum(self.per_pixel(one(seg_logit, label, **ignore), label) for one in losses)[valid]
+        loss = sum(self.per_pixel(one, seg_logit, label) for one in losses)[valid]
         return torch.zeros_like(loss).scatter_(0, loss.topk(kept).indices, 1.0)
 
-    @staticmethod
-    def per_pixel(loss: Tensor, label: Tensor) -> Tensor:
-        return loss.sum(dim=1) if loss.dim() > label.dim() else loss
+    def per_pixel(self, loss: nn.Module, seg_logit: Tensor, label: Tensor) -> Tensor:
+        """B x H x W"""
+        options = dict(ignore_index=self.context.ignore_index, reduction_override='none')
+        parameters = inspect.signature(loss.forward).parameters.values()
+        known = any(p.name == 'reduction_override' or p.kind is p.VAR_KEYWORD for p in parameters)
+        values = loss(seg_logit, label, **options) if known else None
+        require(
+            known and values.dim() >= label.dim() and values.shape[-2:] == label.shape[-2:],
+            f'OHEMPixelSampler: {type(loss).__name__} is not a loss of each pixel, to choose pixels by; give thresh',
+        )
+        return values.sum(dim=1) if values.dim() > label.dim() else values

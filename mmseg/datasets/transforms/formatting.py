@@ -18,7 +18,8 @@ class PackSegInputs(Transform):
 
     ``inputs`` is the image as a C x H x W tensor of its own type (uint8, BGR), C = 1 for grey.
     ``data_samples`` is a :class:`SegDataSample` with ``gt_sem_seg`` (1 x H x W, int64) where there is an
-    annotation, and the meta information named in ``meta_keys`` as far as it exists.
+    annotation, ``gt_edge_map`` alike where there is one, and the meta information named in ``meta_keys`` as far as it
+    exists.
 
     Args:
         meta_keys: Keys of ``results`` to keep as meta information.
@@ -62,6 +63,9 @@ class PackSegInputs(Transform):
                 raise ValueError(f"the annotation of '{results.get('img_path')}' has shape {labels.shape}, not H x W.")
             data = torch.from_numpy(np.ascontiguousarray(labels[None], dtype=np.int64))
             sample.gt_sem_seg = PixelData(data=data)
+        if results.get('gt_edge_map') is not None:
+            data = torch.from_numpy(np.ascontiguousarray(results['gt_edge_map'][None], dtype=np.int64))
+            sample.set_field(PixelData(data=data), 'gt_edge_map', dtype=PixelData)
         sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})
         packed['data_samples'] = sample
         return packed

@@ -156,3 +156,25 @@ class ResizeShortestEdge(Transform):
         results = Resize(scale=size, keep_ratio=False)(results)
         results['keep_ratio'] = True
         return results
+
+
+@TRANSFORMS.register_module()
+class SegRescale(Transform):
+    """Resize the annotations alone (nearest), by a factor: for networks whose scores have another size than the image.
+
+    Args:
+        scale_factor: Factor of both sides.
+    """
+
+    def __init__(self, scale_factor: float = 1) -> None:
+        require(
+            is_number(scale_factor) and scale_factor > 0,
+            f'SegRescale: scale_factor is a number above 0, not {scale_factor!r}.',
+        )
+        self.scale_factor = scale_factor
+
+    def transform(self, results: dict) -> dict:
+        for key in annotation_keys(results) if self.scale_factor != 1 else ():
+            size = tuple(max(int(side * self.scale_factor + 0.5), 1) for side in results[key].shape[1::-1])
+            results[key] = mmcv.imresize(results[key], size, interpolation='nearest')
+        return results

@@ -56,8 +56,10 @@ class RandomRotate(Transform):
 
     def transform(self, results: dict) -> dict:
         angle = self._choose_angle()
-        if angle is None:
-            return results
+        return results if angle is None else self.by(angle, results)
+
+    def by(self, angle: float, results: dict) -> dict:
+        """Rotate by an angle in degrees, clockwise."""
         keys = aligned_annotation_keys(results, 'RandomRotate')
         # OpenCV would pad only the first channel with a single number
         results['img'] = self._rotate(results['img'], angle, (self.pad_val,) * 4, 'bilinear')
@@ -75,3 +77,49 @@ class RandomRotate(Transform):
             interpolation=interpolation,
             auto_bound=self.auto_bound,
         )
+
+
+@TRANSFORMS.register_module()
+class RandomRotFlip(Transform):
+    """Rotate by a small angle, or by quarters of a turn with a flip after it, or not at all.
+
+    Updates ``img``, ``img_shape`` and the annotations; what comes from outside is 0 in the image and ignored.
+
+    Args:
+        rotate_prob: Probability of the small angle.
+        flip_prob: Where that did not happen, probability of 0 to 3 quarters and a flip, up-down or left-right.
+        degree: Range of the angle in degrees; one number means (-degree, degree).
+        seg_pad_val: Label of annotation pixels that come from outside.
+    """
+
+    def __init__(
+        self,
+        rotate_prob: float = 0.5,
+        flip_prob: float = 0.5,
+        degree: float | tuple[float, float] = (-20, 20),
+        seg_pad_val: int = 255,
+    ) -> None:
+        for name, value in (('rotate_prob', rotate_prob), ('flip_prob', flip_prob)):
+            require(is_number(value) and 0 <= value <= 1, f'RandomRotFlip: {name} is from 0 to 1, not {value!r}.')
+        self._rotate = RandomRotate(1.0, degree, seg_pad_val=seg_pad_val)
+        self.rotate_prob, self.flip_prob = rotate_prob, flip_prob
+        self.degree = self._rotate.degree
+        self.seg_pad_val = seg_pad_val
+
+    @cache_randomness
+    def _choose(self) -> tuple[float | None, int, int | None]:
+        """Angle, quarters of a turn, axis of the flip."""
+        if np.random.rand() < self.rotate_prob:
+            return np.random.uniform(*sorted(self.degree)), 0, None
+        if np.random.rand() < self.flip_prob:
+            return None, np.random.randint(4), np.random.randint(2)
+        return None, 0, None
+
+    def transform(self, results: dict) -> dict:
+        angle, quarters, axis = self._choose()
+        if angle is not None:
+            return self._rotate.by(angle, results)
+        for key in ('img', *aligned_annotation_keys(results, 'RandomRotFlip')) if axis is not None else ():
+            results[key] = np.ascontiguousarray(np.flip(np.rot90(results[key], quarters), axis))
+        results['img_shape'] = results['img'].shape[:2]
+        return results

@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import mmcv
-import mmengine.fileio
-import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
 
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
-from mmseg.utils.image_file import read_image
+from mmseg.visualization.picture import picture_of
 
 
 @HOOKS.register_module()
@@ -87,29 +83,13 @@ class SegVisualizationHook(Hook):
             step = runner.iter if mode == 'val' else index
             runner.visualizer.add_datasample(
                 f'{mode}_{Path(path).stem}',
-                self._picture(sample, inputs[i]),
+                picture_of(sample, tuple(sample.pred_sem_seg.data.shape[-2:]), inputs[i], self.backend_args),
                 sample,
                 show=self.show,
                 wait_time=self.wait_time,
                 out_file=None if self.out_dir is None else self._file(path, f'_{step}' if mode == 'val' else ''),
                 step=step,
             )
-
-    def _picture(self, sample: SegDataSample, inputs: Tensor) -> np.ndarray:
-        """The image as H x W x 3, RGB, uint8, at the size of its prediction."""
-        path = sample.get('img_path')
-        if path and mmengine.fileio.exists(path, backend_args=self.backend_args):
-            image = mmcv.bgr2rgb(read_image(path, sample.get('seg_map_path'), backend_args=self.backend_args))
-        else:
-            colours = inputs[: 3 if len(inputs) >= 3 else 1]  # of images of other channels, what can be shown
-            image = mmcv.bgr2rgb(colours.clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
-            # What lies beyond img_shape was padded.
-            height, width = sample.get('img_shape') or image.shape[:2]
-            image = image[:height, :width]
-        height, width = sample.pred_sem_seg.data.shape[-2:]
-        if image.shape[:2] != (height, width):
-            image = mmcv.imresize(image, (width, height))
-        return np.ascontiguousarray(image)
 
     def _file(self, path: str, suffix: str) -> str:
         """Where the picture of the image at ``path`` goes; images of one name keep apart by their folders."""

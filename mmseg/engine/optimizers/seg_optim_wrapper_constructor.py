@@ -71,18 +71,24 @@ class SegOptimWrapperConstructor:
     def _groups(self, model: nn.Module) -> list[dict]:
         groups, seen = {}, set()
         for path, module in model.named_modules():
-            by_kind = next((mult for kind, mult in self.kinds if isinstance(module, kind)), 1.0)
             for name, parameter in module.named_parameters(prefix=path, recurse=False):
                 if id(parameter) in seen or not parameter.requires_grad:
                     continue
                 seen.add(id(parameter))
-                lr = self.lr * _longest(self.lr_mult, name, 1.0)
+                lr = self.lr * self._lr_scale(name)
+                by_kind = self._decay_of_kind(module, name, parameter)
                 decay = self.weight_decay * _longest(self.decay_mult, name, by_kind)
                 group = groups.setdefault((lr, decay), dict(params=[], lr=lr, weight_decay=decay))
                 group['params'].append(parameter)
         if not groups:
             raise ValueError(f'{type(model).__name__} has no trainable parameters')
         return list(groups.values())
+
+    def _lr_scale(self, name: str) -> float:
+        return _longest(self.lr_mult, name, 1.0)
+
+    def _decay_of_kind(self, module: nn.Module, name: str, parameter: nn.Parameter) -> float:
+        return next((mult for kind, mult in self.kinds if isinstance(module, kind)), 1.0)
 
     def _check_paths(self, model: nn.Module) -> None:
         names = [name for name, _ in model.named_parameters()]

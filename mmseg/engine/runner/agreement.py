@@ -20,7 +20,7 @@ from .distributed import bare_model
 
 LOOPS = ('train', 'val', 'test')
 # Transforms of these packages leave the number of channels alone, but for those that say so by their name.
-KNOWN_TRANSFORMS, CHANGE_CHANNELS = ('mmseg.', 'mmcv.'), ('Gray', 'Albu')
+KNOWN_TRANSFORMS, CHANGE_CHANNELS = ('mmseg.', 'mmcv.'), ('Gray', 'Albu', 'TorchVision')
 
 
 class Fact(NamedTuple):
@@ -54,6 +54,7 @@ def check_agreement(runner) -> None:
     complaints = [
         *_classes_of_datasets(named),
         *_classes_of_heads(named, heads),
+        *_classes_of_file(named, getattr(model, 'module', model)),
         *_class_weights(heads),
         *_colours(named, getattr(runner.visualizer, 'dataset_meta', None) or {}),
         *_ignored_labels(loops, leaves, heads, model),
@@ -124,6 +125,18 @@ def _classes_of_heads(named: list[tuple[str, Dataset]], heads: list) -> Iterator
             yield (
                 f'classes: {fact}, but {key} ({type(dataset).__name__}) has {count}. {fix} metainfo.classes of each '
                 'dataset'
+            )
+
+
+def _classes_of_file(named: list[tuple[str, Dataset]], model: nn.Module) -> Iterator[str]:
+    """Of an exported network, which nothing in the config states."""
+    exported = getattr(model, 'metadata', None)
+    for key, dataset in named if exported else ():
+        count = len(_classes(dataset))
+        if count != exported.num_classes:
+            yield (
+                f'classes: {model.file} was exported with {exported.num_classes}, {key} ({type(dataset).__name__}) has '
+                f'{count}. Take a config whose data have the same classes'
             )
 
 

@@ -2,6 +2,8 @@
 
 import copy
 
+from torch.utils.data import Dataset
+
 from mmseg.registry import DATASETS
 from mmseg.registry.hints import accepted_arguments
 
@@ -30,3 +32,15 @@ def _hand_down(dataset: dict, data_root: str) -> None:
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     if dataset.get('data_root') is None and kind is not None and 'data_root' in accepted_arguments(kind):
         dataset['data_root'] = data_root
+
+
+def dataset_of(cfg: dict, split: str) -> Dataset:
+    """The dataset of a config's 'train', 'val' or 'test' dataloader, as a run would build it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    loader = cfg.get(f'{split}_dataloader')
+    if not loader:
+        raise ValueError(f'the config has no {split}_dataloader')
+    return DATASETS.build(hand_down_data_root(loader['dataset'], cfg.get('data_root')))

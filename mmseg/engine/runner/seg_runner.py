@@ -36,6 +36,7 @@ from mmseg.zoo import checkpoint_file
 
 from .agreement import check_agreement
 from .batch_plan import BatchPlan, plan_batch
+from .class_weights import fill_class_weights
 from .data_root import hand_down_data_root
 from .distributed import bare_model, describe_processes, init_process_group, jobs, restarted_jobs
 from .log_processor import LogProcessor
@@ -82,6 +83,10 @@ class SegRunner(Runner):
     def call_hook(self, fn_name: str, **kwargs) -> None:
         """As mmengine's; before a run begins, what was built for it must agree."""
         if fn_name == 'before_run':
+            if isinstance(self._train_loop, BaseLoop):
+                metrics = self.val_evaluator.metrics if isinstance(self._val_loop, BaseLoop) else []
+                of_metrics = [loss for metric in metrics for loss in getattr(metric, 'losses', ())]
+                fill_class_weights([*bare_model(self.model).modules(), *of_metrics], self.train_dataloader.dataset)
             check_agreement(self)
             check_names_in_model(self)
         super().call_hook(fn_name, **kwargs)
@@ -117,8 +122,6 @@ class SegRunner(Runner):
         if not (options is True or isinstance(options, dict)):
             raise TypeError(f"compile={options!r} is not True, False or a dict of torch.compile's options")
         count = compile_parts(self.model, **({} if options is True else options))
-        if not count:
-            raise ValueError('compile=True: the model has no part that can be compiled; leave the key out')
         self._compiled = True
         self.logger.info(
             f'compiling {count} parts of the model when they are first called, which takes a while. Compiled code '
@@ -136,7 +139,8 @@ class SegRunner(Runner):
             model = revert_sync_batchnorm(model)
         elif self.cfg.get('sync_bn'):
             model = convert_sync_batchnorm(model, self.cfg.sync_bn)
-        if not several:
+        learns = any(parameter.requires_grad for parameter in model.parameters())
+        if not (several and learns):  # without gradients, as an exported network, there is nothing to share
             return model
         return MMDistributedDataParallel(
             module=model,
@@ -409,7 +413,7 @@ class SegRunner(Runner):
         return self.cfg.pretty_text  # formatting it takes longer than writing many a checkpoint
 
     def _circumstances(self) -> dict:
-        return circumstances(self.batch_plan)
+        return circumstances(self.batch_plan, self.cfg.get('compile'))
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """One optimizer in one wrapper, built from its config."""

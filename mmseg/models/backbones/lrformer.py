@@ -386,6 +386,11 @@ class LRFormer(PretrainedModule):
         freeze_parts(self, self.frozen)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = self.stage_maps(x)
+        return tuple(maps[i] for i in self.out_indices)
+
+    def stage_maps(self, x: Tensor, count: int | None = None) -> list[Tensor]:
+        """The maps of the first ``count`` stages, without it of all that are built."""
         if min(x.shape[-2:]) < 32:
             raise ValueError(
                 f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest: resize it in the '
@@ -394,10 +399,10 @@ class LRFormer(PretrainedModule):
         # Norms leave maps so; from the image on, convolutions need not rearrange them.
         x = x.contiguous(memory_format=torch.channels_last)
         maps = []
-        for stage in self.stages:
+        for stage in self.stages[:count]:
             x = stage(x)
             maps.append(x)
-        return tuple(maps[i] for i in self.out_indices)
+        return maps
 
     def keep_maps(self, count: int) -> None:
         """From now on returns the first ``count`` maps only, without the stages that those do not need."""

@@ -4,6 +4,7 @@ from .decode_head import BaseDecodeHead
 from .fcn_head import DepthwiseSeparableFCNHead, FCNHead
 from .fpn_head import FPNHead
 from .ham_head import LightHamHead
+from .library_heads import ScoresHead, SegmentsHead
 from .lr_head import LRHead
 from .mask2former_head import Mask2FormerHead
 from .ocr_head import OCRHead
@@ -24,6 +25,8 @@ __all__ = [
     'Mask2FormerHead',
     'OCRHead',
     'PSPHead',
+    'ScoresHead',
     'SegformerHead',
+    'SegmentsHead',
     'UPerHead',
 ]

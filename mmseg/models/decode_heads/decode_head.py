@@ -12,6 +12,7 @@ from mmseg.utils.errors import require
 
 from ..losses import accuracy, share_of
 from ..losses.accuracy import BINARY_THRESHOLD
+from ..losses.resized_scores import is_right, map_over_strips
 from ..utils import PretrainedModule, resize
 from .binary import check_losses, check_scores
 
@@ -126,20 +127,32 @@ class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
         label = stack_labels(batch_data_samples)
         parts = list(self.loss_decode) if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         losses = {}
-        if self.sampler is None and all(getattr(loss, 'resizes', False) for loss in parts):
-            for loss in parts:
-                value, right = loss.of_coarse(seg_logits, label, self.ignore_index, self.align_corners)
-                losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
-            losses['acc_seg'] = share_of(right, label != self.ignore_index)
-            return losses
-        seg_logits = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners)
-        weight = None if self.sampler is None else self.sampler.sample(seg_logits, label[:, None])
-        for loss in parts:
-            value = loss(seg_logits, label, weight=weight, ignore_index=self.ignore_index)
+        in_strips = [self.sampler is None and getattr(loss, 'resizes', False) for loss in parts]
+        full = weight = right = None
+        if not all(in_strips):
+            full = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners)
+            weight = None if self.sampler is None else self.sampler.sample(full, label[:, None])
+        for loss, strips in zip(parts, in_strips, strict=True):
+            if strips:
+                value, found = loss.of_coarse(seg_logits, label, self.ignore_index, self.align_corners)
+                right = found if right is None else right
+            else:
+                value = loss(full, label, weight=weight, ignore_index=self.ignore_index)
             losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
-        threshold = {} if self.threshold is None else dict(binary_threshold=self.threshold)
-        losses['acc_seg'] = accuracy(seg_logits, label, ignore_index=self.ignore_index, **threshold)
+        losses['acc_seg'] = self._accuracy(seg_logits, full, right, label)
         return losses
+
+    @torch.no_grad()
+    def _accuracy(self, seg_logits: Tensor, full: Tensor | None, right: Tensor | None, label: Tensor) -> Tensor:
+        """Percentage of right pixels, by what the losses have left of the scores at the size of the labels."""
+        if self.out_channels == 1:
+            full = resize(seg_logits, size=label.shape[-2:], align_corners=self.align_corners) if full is None else full
+            return accuracy(full, label, ignore_index=self.ignore_index, binary_threshold=self.threshold)
+        if full is not None:
+            return accuracy(full, label, ignore_index=self.ignore_index)
+        if right is None:
+            right = map_over_strips(is_right, seg_logits.float(), label, self.align_corners)
+        return share_of(right, label != self.ignore_index)
 
     def cls_seg(self, x: Tensor) -> Tensor:
         return self.conv_seg(x if self.dropout is None else self.dropout(x))

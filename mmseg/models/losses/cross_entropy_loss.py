@@ -5,14 +5,21 @@ Legend: B images, C classes, H x W label map. Everything is computed in float32 
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
 from .resized_cross_entropy import resized_cross_entropy
-from .utils import REDUCTIONS, get_class_weight, weight_reduce_loss
+from .resized_scores import sum_over_strips
+from .utils import (
+    at_least_float32,
+    checked_reduction,
+    checked_scores,
+    class_weight_tensor,
+    get_class_weight,
+    weight_reduce_loss,
+)
 
 
 def cross_entropy(
@@ -24,6 +31,7 @@ def cross_entropy(
     avg_factor: float | Tensor | None = None,
     ignore_index: int = 255,
     avg_non_ignore: bool = False,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Softmax cross-entropy.
 
@@ -36,8 +44,10 @@ def cross_entropy(
         avg_factor: what 'mean' divides by. By default each pixel counts as much as its class weight:
             1 without ``class_weight``, and 1 for an ignored pixel.
         avg_non_ignore: ignored pixels count 0 in that average.
+        label_smoothing: share of each label that is spread over all classes (Szegedy et al., arXiv 1512.00567).
     """
-    loss = F.cross_entropy(pred, label, weight=class_weight, reduction='none', ignore_index=ignore_index)
+    options = dict(weight=class_weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    loss = F.cross_entropy(pred, label, reduction='none', **options)
     if reduction == 'mean' and avg_factor is None:
         avg_factor = _pixels(label, class_weight, ignore_index, avg_non_ignore)
     return weight_reduce_loss(loss, weight, reduction, avg_factor)
@@ -61,6 +71,7 @@ def binary_cross_entropy(
     avg_factor: float | Tensor | None = None,
     ignore_index: int = 255,
     avg_non_ignore: bool = False,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Sigmoid cross-entropy: each class against the rest.
 
@@ -74,6 +85,8 @@ def binary_cross_entropy(
     known = label.unsqueeze(1).masked_fill(ignored, 0)
     present = pred.new_zeros(len(pred), max(classes, 2), *pred.shape[2:]).scatter_(1, known, 1.0)
     target = present[:, -classes:]
+    if label_smoothing:
+        target = (1 - label_smoothing) * target + label_smoothing / 2
     if class_weight is not None:
         class_weight = class_weight.view(-1, *[1] * (pred.dim() - 2))
         if len(class_weight) > classes:
@@ -99,10 +112,13 @@ class CrossEntropyLoss(nn.Module):
         use_mask: kept for configs that spell it out; only False is possible.
         reduction: 'none', 'mean' or 'sum'.
         class_weight: one number a class, or a file that holds them (see :func:`get_class_weight`); two for a
-            single score with sigmoid, one for each label.
+            single score with sigmoid, one for each label. 'auto' (which is 'inverse_sqrt') and 'median_frequency':
+            by how frequent the classes are in the training set (:func:`mmseg.datasets.class_weights`).
         loss_weight: factor on the result.
         loss_name: the name in the log; what starts with 'loss' takes part in the backward pass.
         avg_non_ignore: leave ignored pixels out of the average.
+        label_smoothing: share of each label that is spread evenly: over all classes with softmax, over presence and
+            absence with sigmoid.
     """
 
     def __init__(
@@ -114,6 +130,7 @@ class CrossEntropyLoss(nn.Module):
         loss_weight: float = 1.0,
         loss_name: str = 'loss_ce',
         avg_non_ignore: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         if use_mask:
@@ -121,10 +138,11 @@ class CrossEntropyLoss(nn.Module):
                 'CrossEntropyLoss(use_mask=True) is for instance masks; write use_sigmoid=True for '
                 'one binary problem a class'
             )
-        if reduction not in REDUCTIONS:
-            raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f'label_smoothing is a share from 0 to below 1, not {label_smoothing!r}')
         self.use_sigmoid = use_sigmoid
-        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+        self.reduction = checked_reduction(reduction)
         self.class_weight = get_class_weight(class_weight)
         self.loss_weight = loss_weight
         self.avg_non_ignore = avg_non_ignore
@@ -150,13 +168,7 @@ class CrossEntropyLoss(nn.Module):
             reduction_override: used instead of ``reduction``.
             ignore_index: the label of pixels that do not count.
         """
-        if cls_score.shape[:1] + cls_score.shape[2:] != label.shape:
-            raise ValueError(
-                f'scores of shape {tuple(cls_score.shape)} (batch, classes, height, width) do not go with '
-                f'labels of shape {tuple(label.shape)}: resize the scores to the labels first'
-            )
-        if cls_score.dtype in (torch.float16, torch.bfloat16):
-            cls_score = cls_score.float()
+        cls_score = checked_scores(cls_score, label)
         loss_function = binary_cross_entropy if self.use_sigmoid else cross_entropy
         return self.loss_weight * loss_function(
             cls_score,
@@ -167,6 +179,7 @@ class CrossEntropyLoss(nn.Module):
             avg_factor=avg_factor,
             ignore_index=ignore_index,
             avg_non_ignore=self.avg_non_ignore,
+            label_smoothing=self.label_smoothing,
         )
 
     @property
@@ -182,26 +195,38 @@ class CrossEntropyLoss(nn.Module):
         Returns:
             The loss, and where no class has a higher score than the label, B x H x W bool.
         """
-        if cls_score.dtype in (torch.float16, torch.bfloat16):
-            cls_score = cls_score.float()
+        cls_score = at_least_float32(cls_score)
         class_weight = self._class_weight_for(cls_score)
         ignored = label == ignore_index
         known = label.masked_fill(ignored, 0)
         weight = cls_score.new_ones(label.shape) if class_weight is None else class_weight[known]
         total, right = resized_cross_entropy(cls_score, known, weight.masked_fill(ignored, 0), align_corners)
+        if self.label_smoothing:
+            spread = sum_over_strips(_Spread(class_weight, ignore_index), cls_score, label, align_corners)
+            total = (1 - self.label_smoothing) * total + self.label_smoothing * spread
         pixels = _pixels(label, class_weight, ignore_index, self.avg_non_ignore) if self.reduction == 'mean' else None
         return self.loss_weight * weight_reduce_loss(total, None, self.reduction, pixels), right
 
     def _class_weight_for(self, cls_score: Tensor) -> Tensor | None:
-        if self.class_weight is None:
-            return None
-        binary = self.use_sigmoid and cls_score.shape[1] == 1
-        if len(self.class_weight) not in ((1, 2) if binary else (cls_score.shape[1],)):
-            classes = 2 if binary else cls_score.shape[1]
-            raise ValueError(f'class_weight has {len(self.class_weight)} numbers for {classes} classes; give one each')
-        return cls_score.new_tensor(self.class_weight)
+        classes = cls_score.shape[1]
+        return class_weight_tensor(
+            self.class_weight, cls_score, (1, 2) if self.use_sigmoid and classes == 1 else (classes,)
+        )
 
     @property
     def loss_name(self) -> str:
         """The loss's name in the log."""
         return self._loss_name
+
+
+class _Spread:
+    """The sum over pixels that count of the mean cross-entropy with every class, weighted."""
+
+    def __init__(self, class_weight: Tensor | None, ignore_index: int) -> None:
+        self.class_weight, self.ignore_index = class_weight, ignore_index
+
+    def __call__(self, scores: Tensor, label: Tensor) -> Tensor:
+        loss = -scores.log_softmax(dim=1)
+        if self.class_weight is not None:
+            loss = loss * self.class_weight.view(-1, 1, 1)
+        return loss.mean(dim=1).masked_fill(label == self.ignore_index, 0).sum()

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..layers import full_precision, strips
+from ..layers import full_precision
 from ..layers.deterministic import resize_matrix
+from .resized_scores import strips_and_reads
 
 
 def resized_cross_entropy(
@@ -41,7 +42,7 @@ class _ResizedCrossEntropy(torch.autograd.Function):
         )
         gradient = torch.empty_like(scores) if ctx.needs_input_grad[0] else None
         right = torch.empty_like(label, dtype=torch.bool)
-        parts = list(_strips_and_reads(scores.shape[1], label.shape[1:], scores.shape[2], align_corners, scores.device))
+        parts = list(strips_and_reads(scores.shape[1], label.shape[1:], scores.shape[2], align_corners, scores.device))
         losses = []
         with full_precision(scores):
             for b in range(len(scores)):
@@ -77,15 +78,3 @@ def _score(scores: Tensor, label: Tensor, weight: Tensor, with_gradient: bool) -
     if with_gradient:  # weight x (softmax - one-hot)
         shares.mul_(weight / total).scatter_add_(0, label[None], -weight[None])
     return loss, of_label == highest
-
-
-def _strips_and_reads(classes: int, size: tuple[int, int], coarse_rows: int, align_corners: bool, device: torch.device):
-    """Slices of the labels' rows, and of the coarse rows that each of them reads."""
-    height, width = size
-    reads = None if coarse_rows == height else resize_matrix(coarse_rows, height, align_corners) != 0
-    for strip in strips(height, classes * width, device):
-        if reads is None:
-            yield strip, strip
-        else:
-            read = reads[strip].any(dim=0).nonzero().squeeze(1).tolist()
-            yield strip, slice(read[0], read[-1] + 1)

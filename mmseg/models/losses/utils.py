@@ -10,20 +10,67 @@ from torch import Tensor
 from mmseg.utils.text_file import read_data
 
 REDUCTIONS = ('none', 'mean', 'sum')
+FROM_DATA = ('auto', 'inverse_sqrt', 'median_frequency')  # weights that the runner counts in the training set
 
 
-def get_class_weight(class_weight: Sequence[float] | str | None) -> list[float] | None:
-    """One weight a class, given as numbers or as a file of them: ``.npy``, ``.json`` or ``.yaml``."""
+def get_class_weight(class_weight: Sequence[float] | str | None) -> list[float] | str | None:
+    """One weight a class, given as numbers or as a file of them: ``.npy``, ``.json`` or ``.yaml``.
+
+    One of :data:`FROM_DATA` stays as it is, until the runner puts the weights in its place.
+    """
     if isinstance(class_weight, str):
+        if class_weight in FROM_DATA:
+            return class_weight
         class_weight = np.load(class_weight) if class_weight.endswith('.npy') else read_data(class_weight)
     return None if class_weight is None else [float(weight) for weight in class_weight]
 
 
-def reduce_loss(loss: Tensor, reduction: str) -> Tensor:
-    """Reduce ``loss`` by ``reduction``: 'none', 'mean' or 'sum'."""
+def class_weight_tensor(class_weight: list[float] | str | None, scores: Tensor, counts: Sequence[int]) -> Tensor | None:
+    """The weights as a tensor like ``scores``; there must be one of ``counts`` of them."""
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str):
+        raise ValueError(
+            f'class_weight={class_weight!r} is counted in the training set when a run of lrformer begins; elsewhere '
+            'put mmseg.datasets.class_weights(dataset) in its place'
+        )
+    if len(class_weight) not in counts:
+        raise ValueError(f'class_weight has {len(class_weight)} numbers for {counts[-1]} classes; give one each')
+    return scores.new_tensor(class_weight)
+
+
+def checked_scores(scores: Tensor, label: Tensor) -> Tensor:
+    """The scores, B x C x ..., in at least float32, if they go with the labels, B x ..."""
+    if scores.shape[:1] + scores.shape[2:] != label.shape:
+        raise ValueError(
+            f'scores of shape {tuple(scores.shape)} (batch, classes, height, width) do not go with '
+            f'labels of shape {tuple(label.shape)}: resize the scores to the labels first'
+        )
+    return at_least_float32(scores)
+
+
+def at_least_float32(scores: Tensor) -> Tensor:
+    return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+
+
+def one_hot(label: Tensor, classes: int, ignore_index: int, dtype: torch.dtype) -> Tensor:
+    """B x H x W -> B x C x H x W, 1 at each label's class; with a single score (C = 1) that is class 1."""
+    ignored = label == ignore_index
+    known = label.masked_fill(ignored, 0).unsqueeze(1)
+    present = torch.zeros(len(label), max(classes, 2), *label.shape[1:], dtype=dtype, device=label.device)
+    return present.scatter_(1, known, 1.0)[:, -classes:].masked_fill(ignored.unsqueeze(1), 0)
+
+
+def checked_reduction(reduction: str) -> str:
+    """The reduction, if there is such a one."""
     if reduction not in REDUCTIONS:
         raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
-    return loss if reduction == 'none' else getattr(loss, reduction)()
+    return reduction
+
+
+def reduce_loss(loss: Tensor, reduction: str) -> Tensor:
+    """Reduce ``loss`` by ``reduction``: 'none', 'mean' or 'sum'."""
+    return loss if checked_reduction(reduction) == 'none' else getattr(loss, reduction)()
 
 
 def weight_reduce_loss(

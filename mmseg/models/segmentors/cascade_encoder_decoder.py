@@ -8,7 +8,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.errors import require
 
-from .encoder_decoder import EncoderDecoder, prefixed
+from .base import prefixed
+from .encoder_decoder import EncoderDecoder
 
 
 class HeadCascade(nn.ModuleList):

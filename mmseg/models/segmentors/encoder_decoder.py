@@ -2,28 +2,21 @@
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 
-import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel, revert_sync_batchnorm
-from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..utils import PretrainedModule, describe_trainable, freeze_parts
-from .scores import BinaryScores, ImageScores, MaskScores, Window
+from .base import BaseSegmentor, prefixed
 
 
 @MODELS.register_module()
-class EncoderDecoder(PretrainedModule, BaseModel):
+class EncoderDecoder(BaseSegmentor):
     """A backbone with a decode head on it.
 
-    ``model(inputs, data_samples, mode)`` takes B x channels x H x W and returns, by mode, 'loss': the
-    losses by name, 'predict': the data samples with ``pred_sem_seg`` at each image's own size,
-    'tensor': what the head's ``forward`` returns. ``predict`` also takes a list of images of different sizes.
+    By mode (see :class:`~mmseg.models.segmentors.base.BaseSegmentor`) 'tensor' gives what the head's ``forward`` does.
 
     Args:
         backbone, neck, decode_head: configs. The head's ``in_channels`` follow from the backbone
@@ -52,9 +45,7 @@ class EncoderDecoder(PretrainedModule, BaseModel):
         init_cfg: dict | None = None,
         freeze: Sequence[str] = (),
     ) -> None:
-        if isinstance(data_preprocessor, dict):
-            data_preprocessor = MODELS.build(data_preprocessor)  # mmengine's BaseModel would not look in our scope
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(data_preprocessor, test_cfg, init_cfg)
         if pretrained is not None:
             if backbone.get('init_cfg'):
                 raise ValueError(f'EncoderDecoder: pretrained={pretrained!r} and backbone.init_cfg exclude each other')
@@ -66,45 +57,22 @@ class EncoderDecoder(PretrainedModule, BaseModel):
         if not self.with_neck:
             decode_head, auxiliary_head = _drop_unread_maps(self.backbone, decode_head, auxiliary_head)
         self.decode_head = self._build_head(decode_head)
-        self.num_classes, self.align_corners = self.decode_head.num_classes, self.decode_head.align_corners
-        self.out_channels = self.decode_head.out_channels
         self.with_auxiliary_head = auxiliary_head is not None
         if self.with_auxiliary_head:
             several = not isinstance(auxiliary_head, dict)
             heads = [self._build_head(head) for head in (auxiliary_head if several else [auxiliary_head])]
             self.auxiliary_head = nn.ModuleList(heads) if several else heads[0]
         self.train_cfg = train_cfg
-        self.test_cfg = _check_test_cfg(test_cfg)
-        self.frozen = [freeze] if isinstance(freeze, str) else freeze
-        freeze_parts(self, self.frozen)
-        if not torch.cuda.is_available():
-            revert_sync_batchnorm(self)  # it is for several GPUs; elsewhere a BatchNorm is the same
-        if not all(parameter.requires_grad for parameter in self.parameters()):
-            print_log(describe_trainable(self), logger='current')
+        self.complete(freeze)
 
     def _build_head(self, cfg: dict) -> nn.Module:
         head = _class_of(cfg)
         source = self.neck if self.with_neck else self.backbone
         return MODELS.build(head.follow_backbone(cfg, source) if hasattr(head, 'follow_backbone') else cfg)
 
-    def train(self, mode: bool = True) -> 'EncoderDecoder':
-        super().train(mode)
-        freeze_parts(self, self.frozen)
-        return self
-
     @property
-    def threshold(self) -> float | None:
-        """Of the probability of class 1, where the head gives that alone (``out_channels=1``)."""
-        return getattr(self.decode_head, 'threshold', None)
-
-    def forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None, mode: str = 'tensor'):
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        if mode == 'tensor':
-            return self._forward(inputs)
-        raise ValueError(f"EncoderDecoder: mode={mode!r} is not 'loss', 'predict' or 'tensor'")
+    def predicts_masks(self) -> bool:
+        return hasattr(self.decode_head, 'segments')
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         # After model.half() and its kind; the preprocessor gives float32, a user whatever there is.
@@ -127,101 +95,9 @@ class EncoderDecoder(PretrainedModule, BaseModel):
     def _decode_losses(self, maps: Sequence[Tensor], data_samples: list[SegDataSample]) -> dict:
         return prefixed('decode', self.decode_head.loss(maps, data_samples, self.train_cfg))
 
-    def predict(
-        self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample] | None = None
-    ) -> list[SegDataSample]:
-        """Fills in ``pred_sem_seg`` (1 x H x W, int64) at each image's ``ori_shape``."""
-        data_samples = data_samples or [SegDataSample(metainfo=dict(ori_shape=tuple(x.shape[-2:]))) for x in inputs]
-        for scores, sample in zip(self.image_scores(inputs, data_samples), data_samples, strict=True):
-            if self.test_cfg['return_scores'] or not self.test_cfg['streamed']:
-                full, labels = scores.decide(scores.at_image_size())
-                if self.test_cfg['return_scores']:
-                    sample.seg_logits = PixelData(data=full)
-            else:
-                labels = scores.labels()
-            sample.pred_sem_seg = PixelData(data=labels[None])
-        return data_samples
-
-    def image_scores(self, inputs: Tensor | list[Tensor], data_samples: list[SegDataSample]):
-        """Runs the network and yields the scores of one image after the other, as :class:`ImageScores`."""
-        batches = [inputs] if isinstance(inputs, Tensor) else [image[None] for image in inputs]
-        samples = iter(data_samples)
-        for batch in batches:
-            windows = self.slide(batch) if self.test_cfg['mode'] == 'slide' else self.whole(batch)
-            of_masks = isinstance(windows[0].scores, tuple)
-            kind = MaskScores if of_masks else ImageScores
-            if self.threshold is not None:
-                kind = partial(BinaryScores, threshold=self.threshold)
-            for i in range(len(batch)):
-                meta = next(samples).metainfo
-                parts = [tuple(part[i] for part in w.scores) if of_masks else w.scores[i] for w in windows]
-                yield kind(
-                    [window._replace(scores=part) for window, part in zip(windows, parts, strict=True)],
-                    input_size=batch.shape[-2:],
-                    image_size=meta['ori_shape'][:2],
-                    padding=meta.get('padding_size', (0, 0, 0, 0)),
-                    flip=meta.get('flip_direction') if meta.get('flip') else None,
-                    align_corners=self.align_corners,
-                )
-
-    def whole(self, inputs: Tensor) -> list[Window]:
-        """One window, the whole input; its scores are B x classes x h x w, or class and mask logits of queries."""
-        return [Window(self._scores(inputs), 0, 0, *inputs.shape[-2:])]
-
     def _scores(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         maps = self.extract_feat(inputs)
-        return self.decode_head.segments(maps) if hasattr(self.decode_head, 'segments') else self.decode_head(maps)
-
-    def slide(self, inputs: Tensor) -> list[Window]:
-        """Windows of ``crop_size``, a ``stride`` apart, the last ones moved back inside the input."""
-        crop, stride, size = self.test_cfg['crop_size'], self.test_cfg['stride'], inputs.shape[-2:]
-
-        def starts(axis: int) -> list[int]:
-            last = max(size[axis] - crop[axis], 0)
-            return [min(start, last) for start in range(0, last + stride[axis], stride[axis])]
-
-        height, width = (min(c, s) for c, s in zip(crop, size, strict=True))
-        corners = [(top, left) for top in starts(0) for left in starts(1)]
-        return [
-            Window(self._scores(inputs[..., top : top + height, left : left + width]), top, left, height, width)
-            for top, left in corners
-        ]
-
-    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict] | None = None) -> Tensor:
-        """Scores of a batch at the network's input size, B x classes x H x W."""
-        samples = [SegDataSample(metainfo=dict(ori_shape=tuple(inputs.shape[-2:]))) for _ in inputs]
-        return torch.stack([scores.at_image_size() for scores in self.image_scores(inputs, samples)])
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        # Published checkpoints may carry the normalisation, which here is part of the config alone.
-        for name in [name for name in state_dict if name.startswith(f'{prefix}data_preprocessor.')]:
-            del state_dict[name]
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def prefixed(prefix: str, losses: dict) -> dict:
-    return {f'{prefix}.{name}': value for name, value in losses.items()}
-
-
-def _check_test_cfg(test_cfg: dict | None) -> dict:
-    cfg = dict(mode='whole', crop_size=None, stride=None, return_scores=False, streamed=True) | dict(test_cfg or {})
-    if unknown := set(cfg) - {'mode', 'crop_size', 'stride', 'return_scores', 'streamed'}:
-        raise TypeError(
-            f'EncoderDecoder: test_cfg does not know {sorted(unknown)}; its keys are '
-            'mode, crop_size, stride, return_scores, streamed'
-        )
-    if cfg['mode'] not in ('whole', 'slide'):
-        raise ValueError(f"EncoderDecoder: test_cfg.mode={cfg['mode']!r} is not 'whole' or 'slide'")
-    if cfg['mode'] == 'slide' and not (cfg['crop_size'] and cfg['stride']):
-        raise ValueError(
-            "EncoderDecoder: test_cfg.mode='slide' needs crop_size=(height, width) and stride=(height, width)"
-        )
-    if cfg['mode'] == 'slide' and any(step > side for step, side in zip(cfg['stride'], cfg['crop_size'], strict=True)):
-        raise ValueError(
-            f'EncoderDecoder: test_cfg.stride={cfg["stride"]} leaves gaps between windows of '
-            f'crop_size={cfg["crop_size"]}; make it at most the window'
-        )
-    return cfg
+        return self.decode_head.segments(maps) if self.predicts_masks else self.decode_head(maps)
 
 
 def _class_of(cfg: dict) -> type:

@@ -69,7 +69,7 @@ class SegTTAModel(BaseTTAModel):
     def _probabilities(self, scores: Tensor) -> Tensor:
         """Those of a head with one channel, or with queries, are handed out as probabilities already."""
         of_one_class = getattr(self.module, 'threshold', None) is not None
-        of_queries = hasattr(getattr(self.module, 'decode_head', None), 'segments')
+        of_queries = getattr(self.module, 'predicts_masks', False)
         return scores if of_one_class or of_queries else scores.softmax(dim=0)
 
 

@@ -4,9 +4,11 @@
 - it is the one that the image shows at that place.
 
 Images are probes: their channels hold the row and the column of each pixel, as annotations do in two of three runs
-with the same random choices. So each result tells where it came from.
+with the same random choices. So each result tells where it came from. Images that are mixed lie beside each other, so
+that it tells of which image, too.
 """
 
+import importlib.util
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from mmcv.transforms.utils import cache_random_params
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from torchvision.transforms import InterpolationMode
 
 import mmseg.datasets.transforms as ours
 from mmseg.registry import TRANSFORMS
@@ -27,6 +30,8 @@ CONFIGS = sorted((Path(__file__).parents[3] / 'configs_local').glob('[!_]*/*.py'
 SIDES = st.integers(1, 600)
 LARGE = st.integers(600, 700)
 PADDING = 255
+CHANCE = st.sampled_from([0.0, 0.5, 1.0])
+BILINEAR = InterpolationMode.BILINEAR
 BASE = 1000  # added to rows and columns, so that padding is none of them
 
 GEOMETRIC = {
@@ -43,11 +48,48 @@ GEOMETRIC = {
     ),
     'RandomFlip': dict(prob=st.just([0.3, 0.3, 0.3]), direction=st.just(['horizontal', 'vertical', 'diagonal'])),
     'Pad': dict(size_divisor=st.integers(1, 64), pad_val=st.just(dict(img=0, seg=PADDING))),
+    'RandomRotFlip': dict(rotate_prob=CHANCE, flip_prob=CHANCE, degree=st.floats(1, 180)),
+    'RandomCutOut': dict(
+        prob=st.just(1.0),
+        n_holes=st.tuples(st.integers(0, 2), st.integers(2, 4)),
+        cutout_ratio=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=3),
+        fill_in=st.just((0, 0)),
+        seg_fill_in=st.just(PADDING),
+    ),
+    'RandomMosaic': dict(
+        prob=st.just(1.0), img_scale=st.tuples(st.integers(1, 300), st.integers(1, 300)), seg_pad_val=st.just(PADDING)
+    ),
+    'CutMix': dict(prob=st.just(1.0), alpha=st.floats(0.1, 4)),
+    'ClassMix': dict(prob=st.just(1.0)),
+    'CopyPaste': dict(prob=st.just(1.0), classes=st.lists(st.integers(0, 255), min_size=1, max_size=100)),
+    'TorchVision': dict(
+        transforms=st.lists(
+            st.sampled_from(
+                [
+                    dict(type='RandomHorizontalFlip'),
+                    dict(type='RandomCrop', size=(90, 150), pad_if_needed=True),
+                    dict(type='RandomApply', transforms=[dict(type='RandomVerticalFlip', p=1.0)]),
+                ]
+            ),
+            min_size=1,
+        ).map(
+            lambda steps: [*steps, dict(type='RandomAffine', degrees=180, translate=(0.2, 0.2), interpolation=BILINEAR)]
+        )
+    ),
+    'Albu': dict(
+        transforms=st.lists(
+            st.sampled_from([dict(type='HorizontalFlip'), dict(type='Transpose'), dict(type='GridDropout', p=0)])
+        ).map(lambda steps: [*steps, dict(type='OneOf', transforms=[dict(type='Rotate', limit=180, p=1.0)], p=0.7)])
+    ),
 }
+MIXING = {'CutMix', 'ClassMix', 'CopyPaste', 'RandomMosaic'}
+TURNING = {'RandomRotate', 'RandomRotFlip', 'TorchVision', 'Albu'}
+HERE = sorted(GEOMETRIC if importlib.util.find_spec('albumentations') else set(GEOMETRIC) - {'Albu'})
 # Read files or pack: test_loading.py, test_formatting.py. Change the image alone: the tests further down.
 OTHERS = {
     *('LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray', 'PackSegInputs'),
     *('AlignResize', 'PhotoMetricDistortion'),
+    *('AdjustGamma', 'CLAHE', 'GenerateEdge', 'RGB2Gray', 'Rerange', 'SegRescale'),  # test_intensity.py, test_edge.py
 }
 
 
@@ -74,37 +116,57 @@ def random_labels(height, width, seed):
     return np.kron(coarse, np.ones((block, block), np.uint8))[:height, :width]
 
 
-def apply(transforms, img, labels):
-    """The results; and by rows and columns, in pixels of the input, how large a pixel of the output is, and how far
-    apart nearest and bilinear may be: half a pixel from before and half a one from after each resize."""
-    results = dict(
+def sample(img, labels):
+    return dict(
         img=img.copy(),
         gt_seg_map=labels.copy(),
         img_shape=img.shape[:2],
         ori_shape=img.shape[:2],
         seg_fields=['gt_seg_map'],
     )
+
+
+def apply(transforms, img, labels, others=()):
+    """The results; and by rows and columns, in pixels of the input, how large a pixel of the output is, and how far
+    apart nearest and bilinear may be: half a pixel from before and half a one from after each resize.
+
+    ``others`` are the images and labels to mix with.
+    """
+    results = sample(img, labels)
     step, apart = np.ones(2), np.zeros(2)
     for transform in transforms:
         before = results['img'].shape[:2]
+        if hasattr(transform, 'get_indices'):
+            results['mix_results'] = [sample(*other) for other in others[: transform.others]]
         results = transform(results)
         assert results['img_shape'] == results['img'].shape[:2]
         if 'Resize' in type(transform).__name__:
             factor = np.divide(before, results['img'].shape[:2])
             apart += step * (1 + factor) / 2
             step *= factor
+        if 'Mosaic' in type(transform).__name__:
+            factor, of_others = (np.divide(size, transform.quarter_size(*size)) for size in (before, img.shape[:2]))
+            apart = np.maximum(apart + step * (1 + factor) / 2, (1 + of_others) / 2)
+            step = np.maximum(step * factor, of_others)
     return results, step, apart
 
 
 def assert_moves_together(cfgs, height, width, seed):
+    types = {cfg['type'] for cfg in cfgs}
     transforms = [TRANSFORMS.build(cfg) for cfg in cfgs]
     np.random.seed(seed)
-    rows, columns = np.indices((height, width)) + BASE
+    parts = 4 if types & MIXING else 1
+    rows, columns = np.indices((height, parts * width)) + BASE
     img = np.dstack([rows, columns]).astype(np.float32)
-    labels = random_labels(height, width, seed)
+    labels = random_labels(height, parts * width, seed)
+
+    def run(labels):
+        images = [(img[:, i * width :][:, :width], labels[:, i * width :][:, :width]) for i in range(parts)]
+        return apply(transforms, *images[0], images[1:])
+
     with cache_random_params(transforms):
-        after, step, apart = apply(transforms, img, labels)
-        found = [apply(transforms, img, place.astype(np.uint16))[0] for place in (rows, columns)]
+        after, step, apart = run(labels)
+        found = [run(place.astype(np.uint16))[0] for place in (rows, columns)]
     for other in found:
         np.testing.assert_array_equal(other['img'], after['img'])
     y, x = (other['gt_seg_map'].astype(int) for other in found)
@@ -115,7 +177,7 @@ def assert_moves_together(cfgs, height, width, seed):
     np.testing.assert_array_equal(after['gt_seg_map'][inside], labels[y[inside] - BASE, x[inside] - BASE])
     assert (after['gt_seg_map'][~inside] == PADDING).all()
 
-    if any(cfg['type'] == 'RandomRotate' for cfg in cfgs):
+    if types & TURNING:
         apart = apart.max() + np.full(2, step.max())  # rows and columns may have changed places
         # At the rim padding mixes into the image.
         inside = cv2.erode(inside.astype(np.uint8), np.ones((5, 5)), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
@@ -127,6 +189,8 @@ def assert_moves_together(cfgs, height, width, seed):
 @settings(max_examples=15, deadline=None)
 @given(data=st.data(), height=SIDES, width=SIDES, seed=SEEDS)
 def test_one_transform(name, data, height, width, seed):
+    if name == 'Albu':
+        pytest.importorskip('albumentations', reason='Albu is for those who have albumentations')
     assert_moves_together([data.draw(arguments(name))], height, width, seed)
 
 
@@ -135,13 +199,17 @@ def test_one_transform(name, data, height, width, seed):
     height=SIDES,
     width=SIDES,
     seed=SEEDS,
-    chain=st.lists(st.sampled_from(sorted(GEOMETRIC)).flatmap(arguments), min_size=2, max_size=4),
+    chain=st.lists(st.sampled_from(HERE).flatmap(arguments), min_size=2, max_size=4),
 )
 def test_chains(height, width, seed, chain):
-    """In any order, but for what brings in padding: resizes would mix it with the image."""
-    last = ('RandomRotate', 'Pad')
-    free = [step for step in chain if step['type'] not in last]
-    ends = [next((step for step in chain if step['type'] == name), None) for name in last]
+    """In any order, but for what brings in padding or seams: what resizes or turns would mix it with the image."""
+    turning = next(({name} for name in TURNING for step in chain if step['type'] == name), set())
+    last = (
+        {'RandomMosaic'} if any(step['type'] == 'RandomMosaic' for step in chain) else {*turning, 'RandomCutOut', 'Pad'}
+    )
+    ends = [*sorted(last & TURNING), 'RandomMosaic', 'RandomCutOut', 'Pad', *sorted(MIXING - {'RandomMosaic'})]
+    free = [step for step in chain if step['type'] not in {*ends, *TURNING, 'RandomCutOut', 'Pad'}]
+    ends = [next((step for step in chain if step['type'] == name), None) for name in ends if name in last | MIXING]
     assert_moves_together(free + [step for step in ends if step], height, width, seed)
 
 

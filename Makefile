@@ -1,0 +1,30 @@
+# The words of this project. `make` lists them.
+PYTHON ?= python3
+VENV = .venv/bin/
+
+.PHONY: help setup test lint docs types wheel ci
+help:
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
+
+setup: ## a virtual environment in .venv with what tests, docs and checks need
+	$(PYTHON) -m venv .venv
+	$(VENV)pip install -e ".[tests,docs]" pre-commit build mypy
+	$(VENV)pre-commit install
+
+test: ## all tests; make test ARGS="tests/test_models -k lr_head" for some
+	$(VENV)pytest -q $(ARGS)
+
+lint: ## style and form
+	$(VENV)ruff check . && $(VENV)ruff format --check .
+
+docs: ## the documentation as a site, in site/
+	$(VENV)mkdocs build --strict
+
+types: ## type checker
+	$(VENV)mypy
+
+wheel: ## dist/*.whl, which needs no clone
+	$(VENV)python -m build --wheel
+
+ci: ## everything a change must pass, in a fresh environment
+	bash .ci/run

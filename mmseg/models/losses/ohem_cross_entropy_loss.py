@@ -1,0 +1,108 @@
+"""Cross-entropy of hard pixels. Legend: B images, C classes, H x W label map."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+from mmseg.structures.sampler import below_probability
+
+from .resized_cross_entropy import resized_cross_entropy
+from .resized_scores import map_over_strips, of_the_label
+from .utils import at_least_float32, checked_scores, class_weight_tensor, get_class_weight, weight_reduce_loss
+
+
+@MODELS.register_module()
+class OhemCrossEntropy(nn.Module):
+    """The mean softmax cross-entropy of the pixels that the model does not know well (Shrivastava et al., 1604.03540).
+
+    Args:
+        ignore_label: the head's ``ignore_index``.
+        thres: pixels whose own class has a lower probability than this are hard.
+        min_kept: as many pixels of the batch, those of the lowest probability, count at least.
+        loss_weight: factor on the result.
+        class_weight: as for :class:`CrossEntropyLoss`.
+        loss_name: the name in the log; what starts with 'loss' takes part in the backward pass.
+    """
+
+    resizes = True  # of_coarse can compute it
+
+    def __init__(
+        self,
+        ignore_label: int = 255,
+        thres: float = 0.7,
+        min_kept: int = 100000,
+        loss_weight: float = 1.0,
+        class_weight: Sequence[float] | str | None = None,
+        loss_name: str = 'loss_ohem',
+    ) -> None:
+        super().__init__()
+        if not 0 < thres <= 1 or min_kept < 1:
+            raise ValueError(
+                f'OhemCrossEntropy: thres={thres} is above 0 and at most 1, min_kept={min_kept} at least 1'
+            )
+        self.ignore_label, self.thres, self.min_kept = ignore_label, thres, min_kept
+        self.class_weight = get_class_weight(class_weight)
+        self.loss_weight = loss_weight
+        self._loss_name = loss_name
+
+    def forward(
+        self, score: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int | None = None
+    ) -> Tensor:
+        """Loss of ``score`` (B x C x H x W) against ``target`` (class indices, B x H x W).
+
+        Args:
+            weight: a weight for each pixel, B x H x W.
+            ignore_index: the label of pixels that do not count, in place of ``ignore_label``.
+        """
+        score = _two_scores(checked_scores(score, target))
+        known, hard = self._hard_pixels(score.detach().log_softmax(dim=1), target, ignore_index, of_the_label)
+        class_weight = class_weight_tensor(self.class_weight, score, (score.shape[1],))
+        loss = F.cross_entropy(score, known, weight=class_weight, reduction='none') * hard
+        if weight is not None:
+            loss = loss * weight.to(loss.dtype)
+        return self.loss_weight * weight_reduce_loss(loss, None, 'mean', hard.sum())
+
+    def of_coarse(
+        self, score: Tensor, target: Tensor, ignore_index: int | None = None, align_corners: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`forward` of scores B x C x h x w resized to the labels, which are never there as a whole.
+
+        Returns:
+            The loss, and where no class has a higher score than the label, B x H x W bool.
+        """
+        score = _two_scores(at_least_float32(score))
+
+        def log_probability(score: Tensor, label: Tensor) -> Tensor:
+            return map_over_strips(
+                lambda score, label: of_the_label(score, label) - score.logsumexp(dim=1), score, label, align_corners
+            )
+
+        known, hard = self._hard_pixels(score.detach(), target, ignore_index, log_probability)
+        class_weight = class_weight_tensor(self.class_weight, score, (score.shape[1],))
+        weight = hard if class_weight is None else class_weight[known] * hard
+        total, right = resized_cross_entropy(score, known, weight, align_corners)
+        return self.loss_weight * weight_reduce_loss(total, None, 'mean', hard.sum()), right
+
+    @torch.no_grad()
+    def _hard_pixels(self, score: Tensor, target: Tensor, ignore_index: int | None, log_probability) -> tuple:
+        """The labels, with a class where they are ignored, and 1 for hard pixels, else 0; both B x H x W."""
+        counted = target != (self.ignore_label if ignore_index is None else ignore_index)
+        known = target.masked_fill(~counted, 0)
+        hard = torch.zeros_like(target, dtype=score.dtype)
+        if kept := min(self.min_kept, int(counted.sum())):
+            probability = log_probability(score, known)[counted].exp()
+            hard[counted] = below_probability(probability, self.thres, kept).to(hard.dtype)
+        return known, hard
+
+    @property
+    def loss_name(self) -> str:
+        """The loss's name in the log."""
+        return self._loss_name
+
+
+def _two_scores(score: Tensor) -> Tensor:
+    """A single score, that of class 1 against class 0, beside the other's."""
+    return score if score.shape[1] > 1 else torch.cat([torch.zeros_like(score), score], dim=1)

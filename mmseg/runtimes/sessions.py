@@ -1,0 +1,112 @@
+"""An exported network in a runtime: arrays in, arrays out. The runtimes are imported when they are needed."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from mmseg.export.metadata import KEY, Metadata
+from mmseg.export.packages import need
+
+from . import SUFFIXES
+
+
+class Session(Protocol):
+    """A network that is ready to run; several threads may share it.
+
+    Attributes:
+        metadata: what the file says about itself.
+    """
+
+    metadata: Metadata
+
+    def run(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
+        """A batch as the metadata say -> the outputs, in the file's order."""
+
+
+class OnnxRuntimeSession:
+    def __init__(self, file: Path, threads: int) -> None:
+        onnxruntime = need('onnxruntime')
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # errors
+        # Waiting threads would take the cores from what PyTorch does between two images.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        content = file.read_bytes()  # given as bytes, a file cannot bring others in
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # each cause has a class of its own, and they share no other
+            raise _unreadable(file, 'onnxruntime', error) from error
+        self.metadata = Metadata.from_json(self._session.get_modelmeta().custom_metadata_map.get(KEY), str(file))
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
+        return self._session.run(None, {self._input: inputs})
+
+
+class OpenVinoSession:
+    def __init__(self, file: Path, threads: int) -> None:
+        openvino = need('openvino')
+        settings = dict(
+            INFERENCE_NUM_THREADS=threads,
+            PERFORMANCE_HINT='LATENCY',
+            INFERENCE_PRECISION_HINT='f32',  # it would take bfloat16 on some processors
+        )
+        try:
+            model = openvino.Core().read_model(file)
+            self._compiled = openvino.Core().compile_model(model, 'CPU', settings)
+        except Exception as error:
+            raise _unreadable(file, 'openvino', error) from error
+        self.metadata = Metadata.from_json(_entry(model), str(file))
+        self._requests = threading.local()  # one of them does one thing at a time
+
+    def run(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
+        if not hasattr(self._requests, 'own'):
+            self._requests.own = self._compiled.create_infer_request()
+        return list(self._requests.own.infer([inputs]).values())
+
+
+BACKENDS = dict(onnxruntime=OnnxRuntimeSession, openvino=OpenVinoSession)
+
+
+def open_session(file: str | Path, backend: str | None = None) -> Session:
+    """A file of ``lrformer export`` in a runtime, with as many threads as PyTorch has.
+
+    Args:
+        file: the file.
+        backend: 'onnxruntime' or 'openvino', which reads both kinds; None for the one that belongs to the suffix.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError: there is no such file.
+        ModuleNotFoundError: the runtime is not installed.
+        ValueError: it is no exported file, damaged, or of a format that this version does not know; or ``backend`` is
+            none, or cannot read it.
+    """
+    file = Path(file)
+    usual = SUFFIXES.get(file.suffix.lower())
+    if usual is None:
+        raise ValueError(f'{file}: a file of `lrformer export` that runs here is named *{" or *".join(SUFFIXES)}')
+    backend = backend or usual
+    if backend not in BACKENDS:
+        raise ValueError(f'backend={backend!r} is none of {", ".join(BACKENDS)}')
+    if backend == 'onnxruntime' != usual:
+        raise ValueError(f'{file}: onnxruntime reads .onnx files alone; take backend={usual!r}')
+    if not file.is_file():
+        raise FileNotFoundError(f'{file} does not exist')
+    return BACKENDS[backend](file, torch.get_num_threads())
+
+
+def _unreadable(file: Path, runtime: str, error: Exception) -> ValueError:
+    reason = str(error).strip().splitlines()[-1]
+    return ValueError(f'{file}: {runtime} cannot read it: cut off, damaged, or no such file at all ({reason})')
+
+
+def _entry(model) -> str | None:
+    """The metadata of an OpenVINO model, which has what stood in an ONNX file under 'framework'."""
+    for path in ([KEY], ['framework', KEY]):
+        if model.has_rt_info(path):
+            return model.get_rt_info(path).astype(str)
+    return None

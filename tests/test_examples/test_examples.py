@@ -1,0 +1,105 @@
+"""The examples see what PyTorch sees: without PyTorch, and in a browser."""
+
+import json
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx', reason='the extra "export" is not installed')
+pytest.importorskip('onnxruntime', reason='the extra "export" is not installed')
+
+from mmseg.apis import inference_model
+
+from ..test_runtimes import tiny
+
+EXAMPLES = Path(__file__).parents[2] / 'examples'
+BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+WEB = EXAMPLES / 'browser/node_modules/onnxruntime-web'
+
+
+@pytest.fixture(params=('scores', 'masks'))
+def work(request, tmp_path):
+    """A folder with ``model.onnx`` and ``picture.png``, and the labels that PyTorch gives."""
+    segmentor = tiny.model()
+    fixed = (None, None, None) if request.param == 'scores' else (1, None, None)
+    tiny.write(tmp_path / 'model.onnx', segmentor, fixed, output=request.param)
+    image = cv2.resize(np.random.default_rng(1).integers(0, 256, (8, 12, 3), dtype=np.uint8), (96, 64))
+    cv2.imwrite(str(tmp_path / 'picture.png'), image)
+    labels = inference_model(segmentor, image).pred_sem_seg.data[0].numpy()
+    assert len(np.unique(labels)) == 3
+    return tmp_path, labels
+
+
+def test_the_example_without_torch(work):
+    folder, expected = work
+    program = (
+        "import runpy, sys; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    files = [str(folder / name) for name in ('model.onnx', 'picture.png', 'result.png')]
+    command = [sys.executable, '-c', program, str(EXAMPLES / 'segment_onnx.py'), *files]
+    shown = subprocess.run(command, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert all(name in shown.stdout for name in tiny.CLASSES)
+    from PIL import Image
+
+    result = Image.open(folder / 'result.png')
+    assert (np.asarray(result) == expected).mean() > 0.999
+    assert result.getpalette()[:9] == sum(tiny.PALETTE, [])
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the page, a model and a picture, and takes what the page found."""
+
+    def __init__(self, *args, files, results, **kwargs) -> None:
+        self.files, self.results = files, results
+        super().__init__(*args, directory=str(EXAMPLES / 'browser'), **kwargs)
+
+    def translate_path(self, path):
+        name = path.lstrip('/')
+        return str(self.files[name]) if name in self.files else super().translate_path(path)
+
+    def do_POST(self):
+        self.results.put(json.loads(self.rfile.read(int(self.headers['Content-Length']))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.skipif(BROWSER is None, reason='there is no Chromium')
+@pytest.mark.skipif(not WEB.is_dir(), reason='onnxruntime-web is not there: npm install in examples/browser')
+def test_the_page_in_a_browser(work):
+    folder, expected = work
+    files = {name: folder / name for name in ('model.onnx', 'picture.png')}
+    results, files['driver.html'] = queue.Queue(), Path(__file__).with_name('driver.html')
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, files=files, results=results))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    options = ['--headless', '--no-sandbox', '--disable-gpu', f'--user-data-dir={folder / "profile"}']
+    address = f'http://127.0.0.1:{server.server_port}/driver.html'
+    browser = subprocess.Popen(
+        [BROWSER, *options, '--remote-debugging-port=0', address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        result = results.get(timeout=300)
+    finally:
+        browser.kill()
+        browser.wait()
+        server.shutdown()
+    assert result.get('error') is None and result['state'].endswith(' ms'), result
+    assert result['size'] == list(expected.shape) and result['legend'] == list(tiny.CLASSES)
+    shown = np.array(result['pixels']).reshape(*expected.shape, 4)[..., :3]
+    image = cv2.imread(str(folder / 'picture.png'))[..., ::-1].astype(float)
+    blends = [np.abs(shown - (image + colour) / 2).max(axis=-1) for colour in tiny.PALETTE]
+    assert np.min(blends, axis=0).max() <= 1
+    assert (np.argmin(blends, axis=0) == expected).mean() > 0.999
