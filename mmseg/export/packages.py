@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 
 
-def need(package: str, install: str = '"lrformer[export]"') -> ModuleType:
+def need(package: str, extra: str = 'export') -> ModuleType:
     """The package, or a module of it.
 
     Raises:
@@ -15,4 +15,4 @@ def need(package: str, install: str = '"lrformer[export]"') -> ModuleType:
     except ModuleNotFoundError as error:
         if not package.startswith(error.name):
             raise
-        raise ModuleNotFoundError(f'{error.name} is not installed: pip install {install}') from error
+        raise ModuleNotFoundError(f'{error.name} is not installed: pip install "lrformer[{extra}]"') from error

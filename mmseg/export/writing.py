@@ -153,10 +153,8 @@ def _check_target(path: Path, target: str, precision: str, fixed: dict[str, int 
     if path.suffix != TARGETS[target]:
         raise ValueError(f'{path}: a file for {target} is named *{TARGETS[target]}')
     if any(fixed[name] is None for name in FIXED_TARGETS.get(target, ())):
-        options = '--size 512 512' + (' --batch 1' if 'batch' in FIXED_TARGETS[target] else '')
-        raise ValueError(
-            f'{path}: {target} compiles for one {", ".join(FIXED_TARGETS[target])}: state it, as {options}'
-        )
+        one, batch = ' and '.join(FIXED_TARGETS[target]), ' --batch 1' if 'batch' in FIXED_TARGETS[target] else ''
+        raise ValueError(f'{path}: {target} compiles for one {one}: state it, as --size 512 512{batch}')
     if precision != 'fp32' and target not in HALF_TARGETS[precision]:
         known = '; '.join(f'{name} for {", ".join(targets)}' for name, targets in HALF_TARGETS.items())
         raise ValueError(f'precision={precision!r} for {target}: there is fp32 for all, {known}')

@@ -162,7 +162,7 @@ def test_what_is_no_segmentor_is_refused():
         (dict(size=(16, 64)), 'onnx', 'a.onnx', '32 pixels'),
         (dict(precision='int4'), 'onnx', 'a.onnx', "precision='int4'"),
         (dict(precision='bf16'), 'openvino', 'a.xml', 'bf16 for onnx'),
-        (dict(), 'executorch', 'a.pte', 'one batch, height, width'),
+        (dict(), 'executorch', 'a.pte', 'one batch and height and width'),
     ],
 )
 def test_wrong_requests_say_what_is_right(request_, target, name, message, tmp_path):
