@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
     add('--precision', default='fp32', metavar='KIND', help='of the weights: fp32, fp16, bf16 [fp32]')
     add('--int8', action='store_true', help='layers compute in bytes (onnx, openvino)')
     add('--calibration', type=int, default=100, metavar='N', help='training images that int8 looks at [100]')
-    add('--opset', type=int, default=18, metavar='N', help='of ONNX [18]')
+    add('--opset', type=int, metavar='N', help='of ONNX [20, for tensorrt 18]')
     add('--images', metavar='DIR', help='to compare on [drawn scenes]')
     add('--compare', type=int, nargs='+', metavar='SIDE', help='heights and widths to compare at [five sizes]')
     add_cfg_options(parser)

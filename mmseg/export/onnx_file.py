@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -14,7 +16,8 @@ from mmseg.utils.atomic_file import atomic_write
 from .metadata import KEY, Metadata
 from .packages import need
 
-OPSET = 18
+OPSETS = {'tensorrt': 18}
+OPSET = 20  # of all others: the first with a GELU of its own
 LARGE = 1024  # numbers; smaller constants stay as they are
 
 
@@ -28,7 +31,7 @@ def onnx_model(program: ExportedProgram, graph: nn.Module, fixed: dict[str, int 
     """
     for package in ('onnx', 'onnxscript'):
         need(package)
-    with contextlib.redirect_stdout(io.StringIO()):  # its progress
+    with contextlib.redirect_stdout(io.StringIO()), _quiet('onnxscript'):  # its progress, and what it cannot fold
         try:
             model = torch.onnx.export(
                 program, dynamo=True, opset_version=opset, input_names=graph.inputs, output_names=graph.outputs
@@ -39,6 +42,18 @@ def onnx_model(program: ExportedProgram, graph: nn.Module, fixed: dict[str, int 
     if precision != 'fp32':
         _halve(model, precision)
     return model
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Only errors of this logger."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def write_onnx(model, metadata: Metadata, path: Path) -> None:

@@ -13,7 +13,7 @@ from .graph import Network
 from .image_graph import ImageNetwork
 from .metadata import Metadata
 from .mobile import write_coreml, write_executorch
-from .onnx_file import HALVES, OPSET, onnx_model, write_onnx
+from .onnx_file import HALVES, OPSET, OPSETS, onnx_model, write_onnx
 from .openvino_file import write_openvino
 from .program import trace
 from .torch_file import write_torch
@@ -81,8 +81,8 @@ class Export:
         """Raises RuntimeError where the batch or the size would be frozen against the request."""
         return trace(self.graph, image_channels(self.model), self.fixed)
 
-    def write(self, path: str | Path, target: str, opset: int = OPSET) -> Metadata:
-        """Write the file for one of TARGETS.
+    def write(self, path: str | Path, target: str, opset: int | None = None) -> Metadata:
+        """Write the file for one of TARGETS; ``opset`` is ONNX's, None for the target's.
 
         Returns:
             What it says about itself.
@@ -95,6 +95,7 @@ class Export:
         """
         path = Path(path)
         _check_target(path, target, self.precision, self.fixed)
+        opset = opset or OPSETS.get(target, OPSET)
         metadata = describe(self.model, self.output, self.fixed, target, self.precision)
         program = self.program
         path.parent.mkdir(parents=True, exist_ok=True)
