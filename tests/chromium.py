@@ -47,15 +47,16 @@ class Chromium:
         for domain in ('Page', 'Runtime', 'Log'):
             self._ask(f'{domain}.enable')
 
-    def open(self, file: Path, width: int = 1280, height: int = 900, dark: bool = False) -> float:
-        """Show a file at this size; gives the seconds until it was loaded."""
+    def open(self, file: Path | str, width: int = 1280, height: int = 900, dark: bool = False) -> float:
+        """Show a file, or an address, at this size; gives the seconds until it was loaded."""
+        address = file if isinstance(file, str) else file.resolve().as_uri()
         self._ask('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = dict(name='prefers-color-scheme', value='dark' if dark else 'light')
         self._ask('Emulation.setEmulatedMedia', features=[scheme])
         start = time.perf_counter()
-        if error := self._ask('Page.navigate', url=file.resolve().as_uri()).get('errorText'):
+        if error := self._ask('Page.navigate', url=address).get('errorText'):
             raise RuntimeError(f'{file}: {error}')
-        self.wait('document.readyState === "complete" && location.protocol === "file:"')
+        self.wait('document.readyState === "complete" && location.protocol !== "about:"')
         return time.perf_counter() - start
 
     def run(self, script: str):

@@ -92,7 +92,10 @@ def test_config_states_what_its_name_and_the_recipes_say(name):
 def test_classes_of_dataset_and_head_agree(name):
     cfg = load(name)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-        given = loader.dataset.get('metainfo') or DATASETS.get(loader.dataset.type).METAINFO
+        dataset = loader.dataset
+        while 'dataset' in dataset:  # a wrapper
+            dataset = dataset.dataset
+        given = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
         assert len(given['classes']) == len(given['palette']) == cfg.model.decode_head.num_classes
     if dataset := CLASSES.get(facts(name)[2]):
         assert cfg.model.decode_head.num_classes == dataset

@@ -1,6 +1,6 @@
 """LRFormer-N on scenes of 64x64 in which cars and signs are rare, with one of the ways to heed them in ``recipe``:
 
-    lrformer train lrformer-n_rare-scenes-64x64 --cfg-options recipe=copy_paste
+    bash tools/dist_train.sh configs_local/lrformer/lrformer-n_rare-scenes-64x64.py 1 --cfg-options recipe=copy_paste
 
 'plain', 'class_weight', 'ohem', 'copy_paste' or 'class_mix'. 1000 scenes train, with a twentieth of the usual cars
 and signs: 0.3 % of all pixels each. docs/results.md has what came of it.

@@ -82,8 +82,8 @@ def load_model_weights(
     if excess:
         print_log(f'{source}: {len(excess)} entries were not needed: {some(excess)}', logger='current')
     if left:
-        listed = ', '.join(shapes(name, weights, own) for name in left)
-        print_log(f'{source}: left at their initial values: {listed}', logger='current', level=logging.WARNING)
+        untouched = ', '.join(shapes(name, weights, own) for name in left)
+        print_log(f'{source}: left at their initial values: {untouched}', logger='current', level=logging.WARNING)
 
 
 def load_pretrained(

@@ -17,6 +17,7 @@ COMMANDS = {
     'test': "score a checkpoint on its config's test split",
     'predict': 'segment photos, folders, videos, cameras, streams',
     'serve': 'a page to try models, and an HTTP endpoint',
+    'new': 'look at a folder of data, and write a config that trains on it',
     'models': 'list the published models, and all names of configs',
     'check': "read all of a config's data and say what is wrong with it",
     'flops': 'count multiply-adds and parameters, module by module',
@@ -34,6 +35,7 @@ usage: lrformer COMMAND ...      (lrformer COMMAND --help says more)
 
   lrformer predict lrformer-t-160k_ade20k photos/ --out results/
   lrformer train lrformer-n_scenes-128x128
+  lrformer new DATA --out mine.py && lrformer train mine.py
 
 CONFIG and MODEL are config files, or names that `lrformer models` lists.
 Exit codes: 0 all is well, 1 something failed, 2 wrong use.

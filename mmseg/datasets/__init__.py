@@ -1,12 +1,13 @@
 """Datasets and transforms. Importing this package fills ``DATASETS`` and ``TRANSFORMS``."""
 
-from . import transforms
+from . import public, transforms
 from .ade import ADE20KDataset
 from .basesegdataset import BaseSegDataset
 from .camvid import CamVidDataset
 from .cityscapes import CityscapesDataset
 from .class_weights import class_weights
 from .coco_stuff import COCOStuffDataset
+from .pairs import PairsDataset
 from .scenes import SceneDataset
 from .wrappers import ClassBalancedDataset, ConcatDataset, MultiImageMixDataset, RepeatDataset
 
@@ -19,8 +20,12 @@ __all__ = [
     'ClassBalancedDataset',
     'ConcatDataset',
     'MultiImageMixDataset',
+    'PairsDataset',
     'RepeatDataset',
     'SceneDataset',
     'class_weights',
     'transforms',
 ]
+
+globals().update(public.PUBLIC)  # PascalVOCDataset and all others of the table
+__all__ += list(public.PUBLIC)

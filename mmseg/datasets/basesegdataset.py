@@ -22,7 +22,13 @@ from .metainfo import checked_label_ids, checked_palette, compose_label_maps, di
 from .transforms.loading import LoadAnnotations
 
 SHOWN = 5  # how many offenders an error message names
-RULES = ('label_map', 'reduce_zero_label', 'ignore_index', 'num_classes')  # from values in files to classes
+RULES = (
+    'label_palette',
+    'label_map',
+    'reduce_zero_label',
+    'ignore_index',
+    'num_classes',
+)  # from values in files to classes
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,10 @@ class BaseSegDataset(BaseDataset):
             that has its own classes, any choice and order of them. ``palette``: one [r, g, b] per class;
             distinct colours are made up where there is none. ``label_map``: value in the files -> index in
             the dataset's full class list (negative: ignored), applied after ``reduce_zero_label``; values
-            that it does not name stay. ``label_ids``: for each class the label that predictions are written with
-            (``output_dir`` of the metrics), where it is not the class index (with ``reduce_zero_label``, 1 more).
+            that it does not name stay. ``label_palette``: [r, g, b] of each label value, where the files show
+            colours: label k is the k-th colour, and all other rules come after. ``label_ids``: for each class the
+            label that predictions are written with (``output_dir`` of the metrics), where it is not the class
+            index (with ``reduce_zero_label``, 1 more).
         data_root: Folder that relative paths start from.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders, by default both '' (``data_root``
             itself). Without ``seg_map_path`` (or with None) the dataset has images only, and with ``test_mode``
@@ -219,6 +227,8 @@ class BaseSegDataset(BaseDataset):
             elif self.reduce_zero_label:
                 meta['label_ids'] = list(range(1, len(classes) + 1))
         count = len(full_classes or classes or ())
+        if meta.get('label_palette') is not None:
+            meta['label_palette'] = checked_palette(meta['label_palette'], 'label_palette')
         meta['label_map'] = compose_label_maps(meta.get('label_map'), subset, count, self.ignore_index)
         meta['reduce_zero_label'] = self.reduce_zero_label
 
@@ -230,7 +240,7 @@ class BaseSegDataset(BaseDataset):
         Returns:
             ``img_path``, ``seg_map_path`` (absent without label maps) and ``sample_idx``; the same for all
             samples: ``label_map``, ``reduce_zero_label``, ``ignore_index``, ``num_classes`` (absent where the
-            dataset has no class names) and ``seg_fields`` (empty).
+            dataset has no class names), ``label_palette`` (absent where files hold indices) and ``seg_fields`` (empty).
         """
         # Not stored with each sample: a label map of 171 entries times 118,000 images.
         info = super().get_data_info(idx)
@@ -242,6 +252,8 @@ class BaseSegDataset(BaseDataset):
         )
         if self._metainfo.get('classes') is not None:
             info['num_classes'] = len(self._metainfo['classes'])
+        if self._metainfo.get('label_palette') is not None:
+            info['label_palette'] = self._metainfo['label_palette']
         return info
 
     def get_cat_ids(self, idx: int) -> list[int]:

@@ -32,16 +32,24 @@ def compose_label_maps(
     return mapped
 
 
-def checked_palette(palette: Sequence) -> list[list[int]]:
+def checked_palette(palette: Sequence, key: str = 'palette') -> list[list[int]]:
     """The palette as lists of integers.
+
+    Args:
+        palette: the colours.
+        key: its name in ``metainfo``. Colours of a ``label_palette`` must differ, as labels are told by them.
 
     Raises:
         ValueError: an entry is no colour [r, g, b].
     """
     for colour in palette:
         if isinstance(colour, str) or len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
-            raise ValueError(f'metainfo.palette: {colour!r} is not a colour [r, g, b] with values from 0 to 255')
-    return [[int(value) for value in colour] for colour in palette]
+            raise ValueError(f'metainfo.{key}: {colour!r} is not a colour [r, g, b] with values from 0 to 255')
+    palette = [[int(value) for value in colour] for colour in palette]
+    repeated = [colour for colour in palette if key == 'label_palette' and palette.count(colour) > 1]
+    if repeated:
+        raise ValueError(f'metainfo.label_palette has {repeated[0]} more than once: two labels of one colour')
+    return palette
 
 
 def checked_label_ids(ids: Sequence[int]) -> Sequence[int]:

@@ -100,10 +100,10 @@ def attentions(model: nn.Module, inputs: Tensor) -> list[Attention]:
 
 
 def attention_figure(image: np.ndarray, found: Sequence[Attention], y: float, x: float) -> Figure:
-    """The image with a place marked, and for each block where it attends; RGB, H x W x 3."""
+    """The image, H x W x 3, RGB, with a place marked, and for each block where that attends, over its query grid."""
     height, width = image.shape[:2]
-    columns = min(4, len(found) + 1)
-    rows = -(-(len(found) + 1) // columns)
+    rows = -(-(len(found) + 1) // 4)
+    columns = -(-(len(found) + 1) // rows)
     figure = Figure(figsize=(4 * columns, (4 * height / width + 0.4) * rows), layout='constrained')
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)

@@ -1,5 +1,6 @@
 """The page of a test."""
 
+import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,7 @@ def write_test_report(
     """
     names = sorted(facts.images)
     scores = [image_iou(facts.images[name]) for name in names]
+    above = os.path.commonprefix(names).rfind('/') + 1  # folders that all images are in say nothing
     resampled = resampled_iou([image_counts(facts.images, names, len(classes))], len(classes))[0]
     data = dict(
         run={**run, 'versions': _versions(), 'time': time.strftime('%Y-%m-%d %H:%M')},
@@ -52,7 +54,7 @@ def write_test_report(
         spread=interval(mean_iou(resampled)),
         classes=_class_rows(facts, classes, palette, interval(resampled)),
         matrix=facts.matrix,
-        images=[[name, score, facts.images[name]] for name, score in zip(names, scores, strict=True)],
+        images=[[name[above:], score, facts.images[name]] for name, score in zip(names, scores, strict=True)],
         groups=_groups(facts, names, scores),
         borders=_bands(facts),
         sizes=_sizes(facts),

@@ -271,21 +271,22 @@ def make_app(service: Service, password: str | None = None, hosts: tuple[str, ..
 
 
 def _knows(request: Request, password: str) -> bool:
-    scheme, _, given = request.headers.get('authorization', '').partition(' ')
+    scheme, _, encoded = request.headers.get('authorization', '').partition(' ')
     try:
-        given = base64.b64decode(given, validate=True)
+        given = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         return False
     return scheme.lower() == 'basic' and secrets.compare_digest(given, password.encode())
 
 
 def _form_image(kind: str, content: bytes) -> bytes:
-    """The part named 'image' (or the only one) of a form."""
+    """The part named 'image' of a form."""
     message = BytesParser().parsebytes(b'Content-Type: ' + kind.encode('latin-1', 'replace') + b'\r\n\r\n' + content)
-    parts = message.get_payload() if message.is_multipart() else []
+    parts = [part for part in message.walk() if not part.is_multipart()] if message.is_multipart() else []
     named = [part for part in parts if part.get_param('name', header='content-disposition') == 'image']
-    for part in named or parts[:1]:
-        return part.get_payload(decode=True) or b''
+    for part in named:
+        image = part.get_payload(decode=True)
+        return image if isinstance(image, bytes) else b''
     raise HTTPException(400, "the form has no part named 'image'")
 
 

@@ -64,15 +64,17 @@ class OHEMPixelSampler(BasePixelSampler):
             return below_probability(probability, self.thresh, kept).float()
         losses = self.context.loss_decode
         losses = losses if isinstance(losses, nn.ModuleList) else [losses]
-        for one in losses:
-            require(
-                'reduction_override' in inspect.signature(one.forward).parameters and not hasattr(one, 'per_image'),
-                f'OHEMPixelSampler: {type(one).__name__} has no loss of each pixel to choose by; give thresh',
-            )
-        ignore = dict(ignore_index=self.context.ignore_index, reduction_override='none')
-        loss = sum(self.per_pixel(one(seg_logit, label, **ignore), label) for one in losses)[valid]
+        loss = sum(self.per_pixel(one, seg_logit, label) for one in losses)[valid]
         return torch.zeros_like(loss).scatter_(0, loss.topk(kept).indices, 1.0)
 
-    @staticmethod
-    def per_pixel(loss: Tensor, label: Tensor) -> Tensor:
-        return loss.sum(dim=1) if loss.dim() > label.dim() else loss
+    def per_pixel(self, loss: nn.Module, seg_logit: Tensor, label: Tensor) -> Tensor:
+        """B x H x W"""
+        options = dict(ignore_index=self.context.ignore_index, reduction_override='none')
+        parameters = inspect.signature(loss.forward).parameters.values()
+        known = any(p.name == 'reduction_override' or p.kind is p.VAR_KEYWORD for p in parameters)
+        values = loss(seg_logit, label, **options) if known else None
+        require(
+            known and values.dim() >= label.dim() and values.shape[-2:] == label.shape[-2:],
+            f'OHEMPixelSampler: {type(loss).__name__} is not a loss of each pixel, to choose pixels by; give thresh',
+        )
+        return values.sum(dim=1) if values.dim() > label.dim() else values

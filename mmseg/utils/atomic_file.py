@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 try:
     import fcntl
 except ImportError:  # Windows, which lets nobody remove an open file
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 _UNFINISHED = 'unfinished'  # suffix of a file that is being written
 

@@ -11,6 +11,8 @@ import numpy as np
 from mmengine import fileio
 from PIL import Image, TiffImagePlugin
 
+from . import array_file, zip_files  # noqa: F401 (zip:// paths)
+
 # What OpenCV reads as well. Pillow knows others, and hands some (EPS) to outside programs.
 FORMATS = ('AVIF', 'BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'SUN', 'TIFF', 'WEBP')
 PNG_START = b'\x89PNG\r\n\x1a\n'
@@ -71,7 +73,8 @@ def read_image(
         seg_map_path: its annotation, None without.
         color_type: ``flag`` of :func:`mmcv.imfrombytes`. 'unchanged' and '..._ignore_orientation' never turn.
             16 bits become 8 (the upper ones), alpha is dropped and CMYK converted, except by 'unchanged'.
-        backend: 'cv2', 'pillow', 'turbojpeg' or 'tifffile'.
+        backend: 'cv2', 'pillow', 'turbojpeg', or 'tifffile' for a TIFF of any number of bands. A ``.npy`` file is
+            told by its content, and its three channels are red, green and blue.
         backend_args: storage backend of :mod:`mmengine.fileio`; None goes by the path.
 
     Returns:
@@ -131,13 +134,18 @@ def read_header(content: bytes, path: str | Path, what: str, backend: str = 'cv2
     Raises:
         UnreadableFileError: see above.
     """
+    if array_file.is_npy(content):
+        try:
+            return Header('NPY', '', array_file.image_shape(array_file.npy_shape(content))[:2])
+        except ValueError as error:
+            raise _unreadable(path, what, 'numpy', content, str(error), 'damaged') from None
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
             # Pillow turns TIFFs by itself, so they count as upright.
             tagged = 'exif' in image.info and image.format != 'TIFF'
             orientation = image.getexif().get(ORIENTATION, UPRIGHT) if tagged else UPRIGHT
             orientation = orientation if orientation in range(1, 9) else UPRIGHT
-            return Header(image.format, image.mode, image.size[::-1], orientation)
+            return Header(image.format or '', image.mode, image.size[::-1], orientation)
     except Image.DecompressionBombError:
         raise _too_large(path, what, content) from None
     except Exception as error:  # each format has its own ways to fail
@@ -165,6 +173,8 @@ def decode(
             "scaling. Read it with imdecode_backend='cv2'."
         )
     reason = 'not an image, or truncated'
+    if header.format == 'NPY' or backend == 'tifffile':
+        return _decode_array(content, path, what, color_type, header.format == 'NPY')
     try:
         array = mmcv.imfrombytes(content, flag=color_type, backend=backend)
     except Exception as error:  # each decoder has its own exceptions; all mean the same
@@ -172,6 +182,27 @@ def decode(
     if array is None or is_cut_short(content):
         raise _unreadable(path, what, backend, content, reason, 'damaged')
     return array
+
+
+def _decode_array(content: bytes, path: str | Path, what: str, color_type: str, is_npy: bool) -> np.ndarray:
+    try:
+        array = array_file.read_npy(content) if is_npy else array_file.read_tiff(content)
+        if what == 'annotation':
+            return array.reshape([side for side in array.shape if side != 1]) if array.ndim > 2 else array
+        array = array_file.as_image(array)
+    except ValueError as error:
+        raise _unreadable(path, what, 'numpy' if is_npy else 'tifffile', content, str(error), 'damaged') from None
+    if not is_npy or color_type.startswith('unchanged'):  # with tifffile, mmcv gives what is there
+        return array
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or channels not in (1, 3):
+        raise ValueError(
+            f"{what} '{path}' has {channels} channel(s) of {array.dtype}, which are no 8-bit colours. Load it as it "
+            "is: LoadImageFromFile(color_type='unchanged'), with mean and std for each channel in data_preprocessor"
+        )
+    if color_type.startswith('gray'):
+        return array if channels == 1 else mmcv.rgb2gray(array)
+    return mmcv.gray2bgr(array) if channels == 1 else np.ascontiguousarray(array[..., ::-1])
 
 
 def is_cut_short(content: bytes) -> bool:
@@ -255,7 +286,7 @@ def _unreadable(path, what: str, backend: str, content: bytes, reason: str, kind
 
 def _too_large(path, what: str, content: bytes) -> UnreadableFileError:
     return UnreadableFileError(
-        f"{what} '{path}' ({len(content)} bytes) promises more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, and is not "
+        f"{what} '{path}' ({len(content)} bytes) promises more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, and is not "
         'decoded. If it is genuine, cut it into tiles, or raise PIL.Image.MAX_IMAGE_PIXELS in a module that '
         'custom_imports names.',
         'too-large',

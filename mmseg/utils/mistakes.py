@@ -23,7 +23,7 @@ def is_mistake(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return True
     frames = traceback.extract_tb(error.__traceback__)
-    raised = bool(frames) and frames[-1].filename.startswith(_HOMES) and frames[-1].line.startswith('raise')
+    raised = bool(frames) and frames[-1].filename.startswith(_HOMES) and (frames[-1].line or '').startswith('raise')
     return isinstance(error, _EXPLAINED) and raised
 
 

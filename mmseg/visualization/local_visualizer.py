@@ -10,8 +10,9 @@ from mmengine.dist import master_only
 from mmengine.structures import PixelData
 from mmengine.visualization import Visualizer
 
-from mmseg.registry import DATASETS, VISUALIZERS
+from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
+from mmseg.utils.dataset_names import dataset_meta
 from mmseg.utils.palette import spread_palette
 
 from .blend import blend
@@ -57,7 +58,7 @@ class SegLocalVisualizer(Visualizer):
         super().__init__(name, image, vis_backends, save_dir)
         self.alpha = alpha
         # What is given here stays when a loop sets the meta information of its dataset.
-        self._given_meta = {} if dataset_name is None else dict(_dataset_meta(dataset_name))
+        self._given_meta = {} if dataset_name is None else dict(dataset_meta(dataset_name))
         self._given_meta |= {k: v for k, v in (('classes', classes), ('palette', palette)) if v is not None}
 
     @property
@@ -201,16 +202,3 @@ def _to_map(data: Any) -> np.ndarray:
     """[1 x] H x W class indices, a tensor on any device or an array, as an H x W array of integers."""
     array = data.cpu().numpy() if hasattr(data, 'cpu') else np.asarray(data)
     return (array[0] if array.ndim == 3 else array).astype(np.int64)
-
-
-def _dataset_meta(name: str) -> dict:
-    def short(text: str) -> str:
-        return text.lower().replace('_', '').removesuffix('dataset')
-
-    DATASETS.import_from_location()
-    named = {short(key): cls for key, cls in DATASETS.module_dict.items() if getattr(cls, 'METAINFO', None)}
-    if short(name) not in named:
-        raise ValueError(
-            f'dataset_name={name!r} is not known; choose one of {sorted(named)} or give classes and palette'
-        )
-    return named[short(name)].METAINFO

@@ -92,7 +92,7 @@ def test_figures_are_the_metrics_and_sort_and_filter(tmp_path, chromium, width, 
 def test_the_viewer_paints_labels_and_errors(tmp_path, chromium):  # noqa: F811
     page = report_of(tmp_path, range(5))
     chromium.open(page)
-    name = 'images/0004.jpg'
+    name = '0004.jpg'
     chromium.run('const g = document.querySelector("#group"); g.value = "all"; g.onchange()')
     assert chromium.texts('#cards .card')[0].startswith('0004.jpg')  # the worst first
     chromium.click('#cards .card')
@@ -120,7 +120,7 @@ def test_the_viewer_paints_labels_and_errors(tmp_path, chromium):  # noqa: F811
     green = (painted('errors') == (40, 160, 70)).all(axis=-1)
     assert np.array_equal(green, (label == 1) & (pred == 1))
     chromium.key('ArrowRight')
-    chromium.wait('document.querySelector("#view-name").textContent !== "images/0004.jpg"')
+    chromium.wait('document.querySelector("#view-name").textContent !== "0004.jpg"')
     chromium.run('const m = document.querySelector("#mode"); m.value = "slide"; m.onchange()')
     assert chromium.run('document.querySelectorAll("#views canvas").length') == 2
     chromium.key('Escape')

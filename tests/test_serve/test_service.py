@@ -10,53 +10,17 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import cv2
 import numpy as np
 import PIL.Image
 import pytest
-import torch
-from mmengine.config import Config
 
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import inference_model
 from mmseg.inference import Segmentor
+from mmseg.serve import Batcher, Busy, Limits
 
-uvicorn = pytest.importorskip('uvicorn', reason="needs the extra 'web'")
-pytest.importorskip('fastapi', reason="needs the extra 'web'")
-
-from mmseg.serve import Batcher, Busy, Limits, Service, make_app  # noqa: E402
-
-CONFIG = Path(__file__).parents[2] / 'configs_local' / 'lrformer' / 'lrformer-n_scenes-128x128.py'
-
-
-@pytest.fixture(scope='module')
-def model():
-    torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIG)
-    cfg.model.backbone.update(depths=(1, 1, 1, 1))
-    return init_model(cfg, device='cpu')
-
-
-@contextmanager
-def served(model, limits=None, batch_size=4, **options):
-    service = Service({'n': Segmentor(model)}, limits or Limits(), batch_size)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    config = uvicorn.Config(make_app(service, **options), port=port, log_level='critical', timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f'http://127.0.0.1:{port}'
-    finally:
-        server.should_exit = True
-        thread.join()
+from .serving import served
 
 
 @pytest.fixture(scope='module')

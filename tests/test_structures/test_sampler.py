@@ -67,3 +67,9 @@ def test_what_does_not_go_together():
         OHEMPixelSampler(context=head()).sample(scores, label[..., :5])
     with pytest.raises(AssertionError, match='min_kept=1 must be above 1'):
         build_pixel_sampler(dict(type='OHEMPixelSampler', min_kept=1), context=head())
+    for kind in ('DiceLoss', 'TverskyLoss', 'LovaszLoss'):
+        sampler = OHEMPixelSampler(context=head(loss_decode=dict(type=kind)), min_kept=9)
+        with pytest.raises(AssertionError, match=f'{kind} is not a loss of each pixel'):
+            sampler.sample(scores, label)
+    sampled = head(loss_decode=dict(type='FocalLoss'), sampler=dict(type='OHEMPixelSampler', min_kept=9))
+    assert sampled.sampler.sample(scores, label).sum() == 18

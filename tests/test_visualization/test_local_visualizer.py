@@ -1,3 +1,6 @@
+import sys
+from unittest.mock import MagicMock
+
 import cv2
 import mmengine.visualization
 import numpy as np
@@ -150,3 +153,19 @@ def test_bad_input(image):
         SegLocalVisualizer(alpha=2)
     with pytest.raises(TypeError, match='opacity'):
         SegLocalVisualizer(opacity=0.5)
+
+
+@pytest.mark.parametrize(
+    ('library', 'backend'),
+    [
+        ('wandb', dict(type='WandbVisBackend', init_kwargs=dict(project='lrformer'))),
+        ('mlflow', dict(type='MLflowVisBackend', exp_name='lrformer')),
+    ],
+)
+def test_other_loggers_are_a_line_of_config(library, backend, tmp_path, monkeypatch):
+    """mmengine's, for who has the libraries."""
+    fake = MagicMock()
+    monkeypatch.setitem(sys.modules, library, fake)
+    visualizer = SegLocalVisualizer(name=library, vis_backends=[backend], save_dir=str(tmp_path))
+    visualizer.add_scalars({'loss': 0.5}, step=3)
+    assert 'loss' in str(fake.mock_calls) and '0.5' in str(fake.mock_calls)

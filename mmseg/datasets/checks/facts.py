@@ -26,6 +26,7 @@ from mmseg.utils.image_file import (
     read_header,
 )
 
+from ..label_colours import colours_of, labels_of
 from ..transforms.base import count_labels
 from ..transforms.loading import as_integer_map
 
@@ -52,6 +53,7 @@ class Reading:
     image_backend_args: dict | None = None
     label_backend: str = 'pillow'
     label_backend_args: dict | None = None
+    label_palette: list[list[int]] | None = None
 
 
 @dataclass
@@ -183,6 +185,9 @@ def _inspect_label(facts: Facts, reading: Reading) -> None:
         facts.note('lossy-annotation', path, f'is {header.format}')
         return
     _check_suffix(facts, path, header, 'annotation')
+    if reading.label_palette is not None:
+        _put_labels(facts, labels_of(colours_of(content, path), reading.label_palette, path))
+        return
     labels = decode(content, path, 'annotation', 'unchanged', reading.label_backend, header)
     _check_damage(facts, path, content, header, 'annotation', '')
     if labels.ndim == 3 and labels.shape[2] > 1:

@@ -104,7 +104,12 @@ def _read_pipeline(split: Split) -> None:
     image = next((step for step in steps if isinstance(step, loaders)), LoadImageFromFile())
     label = next((step for step in steps if isinstance(step, LoadAnnotations)), LoadAnnotations())
     split.reading = Reading(
-        image.color_type, image.imdecode_backend, image.backend_args, label.imdecode_backend, label.backend_args
+        image.color_type,
+        image.imdecode_backend,
+        image.backend_args,
+        label.imdecode_backend,
+        label.backend_args,
+        split.dataset.metainfo.get('label_palette'),
     )
     of_dataset = getattr(split.dataset, 'reduce_zero_label', None)
     split.reduce_zero_label = label.reduces_zero_label({'reduce_zero_label': of_dataset})

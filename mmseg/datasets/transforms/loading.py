@@ -1,5 +1,7 @@
 """From files to arrays: images, and annotations as class indices."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from mmcv.transforms import LoadAnnotations as LoadAnnotationsBase
@@ -7,6 +9,7 @@ from mmcv.transforms import LoadAnnotations as LoadAnnotationsBase
 from mmseg.registry import TRANSFORMS
 from mmseg.utils.image_file import PNG_START, decode, read_bytes, read_image
 
+from ..label_colours import colours_of, labels_of
 from .base import Transform, count_labels, require
 
 # Labels are looked up in a table; more than 16 bits is no label map but, say, colours packed into integers.
@@ -31,7 +34,7 @@ class LoadImageFromFile(Transform):
         to_float32: Convert the image to float32.
         color_type: ``flag`` of :func:`mmcv.imfrombytes`: 'color', 'grayscale', 'unchanged' (neither turned nor
             reduced to 8 bits and 3 channels), ...
-        imdecode_backend: 'cv2', 'pillow', 'turbojpeg' or 'tifffile'.
+        imdecode_backend: 'cv2', 'pillow', 'turbojpeg' or 'tifffile'; ``.npy`` files are read with any.
         backend_args: Which storage backend of :mod:`mmengine.fileio` to read from; None goes by the path.
 
     Raises:
@@ -95,10 +98,11 @@ class LoadImageFromNDArray(LoadImageFromFile):
 class LoadAnnotations(Transform, LoadAnnotationsBase):
     """Load ``seg_map_path`` as ``gt_seg_map``: H x W, one class index per pixel.
 
-    The file holds one integer per pixel: 1, 8 or 16 bits grey, or a palette PNG, read as indices. It is never
-    turned, whatever its EXIF data say.
+    The file holds one integer per pixel: 1, 8 or 16 bits grey, a palette PNG, read as indices, or a ``.npy`` array. It
+    is never turned, whatever its EXIF data say.
     ``results`` may say how these become class indices; a step whose key is missing is left out. In order:
 
+    - ``label_palette``: the file shows colours, and label k is the k-th [r, g, b] of this list
     - ``reduce_zero_label``: 0 becomes ``ignore_index``, which stays; labels between go down by one
     - ``label_map``: old index -> new index; a negative new index means ignored; labels that it does not
       name stay. Mappings do not chain: ``{0: 1, 1: 2}`` turns 0 into 1.
@@ -116,8 +120,8 @@ class LoadAnnotations(Transform, LoadAnnotationsBase):
     Raises:
         FileNotFoundError: there is no such file.
         UnreadableFileError: (a ValueError) the file is empty, truncated, not an image or absurdly large.
-        ValueError: it is a colour image, has 2 or 4 bits grey or another size than its image, or holds a label
-            outside the classes.
+        ValueError: it is a colour image (with ``label_palette``: one with other colours), has 2 or 4 bits grey or
+            another size than its image, or holds a label outside the classes.
     """
 
     def __init__(
@@ -144,7 +148,7 @@ class LoadAnnotations(Transform, LoadAnnotationsBase):
                 'Set data_prefix=dict(seg_map_path=...), or take LoadAnnotations out of the pipeline to '
                 'predict only.'
             )
-        labels = load_label_map(path, self.imdecode_backend, self.backend_args)
+        labels = load_label_map(path, self.imdecode_backend, self.backend_args, results.get('label_palette'))
         _check_size(labels, path, results)
         results['gt_seg_map'] = _to_classes(labels, path, self.reduces_zero_label(results), results)
         fields = results.setdefault('seg_fields', [])
@@ -169,13 +173,20 @@ class LoadAnnotations(Transform, LoadAnnotationsBase):
         return self.reduce_zero_label
 
 
-def load_label_map(path, backend: str = 'pillow', backend_args: dict | None = None) -> np.ndarray:
-    """The labels as an annotation file holds them: H x W, unsigned integers.
+def load_label_map(
+    path,
+    backend: str = 'pillow',
+    backend_args: dict | None = None,
+    label_palette: Sequence[Sequence[int]] | None = None,
+) -> np.ndarray:
+    """The labels as an annotation file holds them: H x W, unsigned integers; of colours, places in ``label_palette``.
 
     Raises:
         FileNotFoundError, UnreadableFileError, ValueError: as for :class:`LoadAnnotations`.
     """
     content = read_bytes(path, 'annotation', backend_args)
+    if label_palette is not None:
+        return labels_of(colours_of(content, path), label_palette, path)
     labels = decode(content, path, 'annotation', 'unchanged', backend)
     return as_integer_map(labels, path, content)
 
@@ -192,8 +203,8 @@ def as_integer_map(labels: np.ndarray, path, content: bytes) -> np.ndarray:
     if labels.ndim != 2:
         raise ValueError(
             f"annotation '{path}' is a colour image ({labels.shape[-1]} channels), but one class index per "
-            'pixel is needed. Convert its colours to indices first (grey or palette PNG). If it is a palette '
-            "PNG already, use LoadAnnotations(imdecode_backend='pillow')."
+            'pixel is needed. Say which colour is which label: metainfo=dict(label_palette=[[r, g, b], ...]). For '
+            "palette PNGs, use LoadAnnotations(imdecode_backend='pillow')."
         )
     if labels.dtype == np.uint8:
         return labels
