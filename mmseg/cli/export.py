@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from mmseg.export import Export, parity
     from mmseg.export.running import open_file
 
+    if args.int8 and (args.to not in ('onnx', 'openvino') or args.output != 'scores' or args.precision != 'fp32'):
+        raise ValueError('--int8 is for --to onnx or openvino, with --output scores and --precision fp32')
     require_weights(args.model, args.checkpoint)
     cells = parity.cells_of(args.batch, args.size, args.compare)
     pictures = parity.pictures_of(args.images) if args.images else parity.drawn_pictures()
@@ -68,8 +70,6 @@ def _calibration_images(model, args: argparse.Namespace) -> list:
     from mmseg.export.int8 import calibration_images
     from mmseg.export.packages import need
 
-    if args.to not in ('onnx', 'openvino') or args.output != 'scores' or args.precision != 'fp32':
-        raise ValueError('--int8 is for --to onnx or openvino, with --output scores and --precision fp32')
     need('onnxruntime')
     if args.to == 'openvino':
         need('nncf', 'int8')

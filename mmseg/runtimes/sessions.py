@@ -49,18 +49,21 @@ class OnnxRuntimeSession:
 
 class OpenVinoSession:
     def __init__(self, file: Path, threads: int) -> None:
-        openvino = need('openvino')
-        settings = dict(
-            INFERENCE_NUM_THREADS=threads,
-            PERFORMANCE_HINT='LATENCY',
-            INFERENCE_PRECISION_HINT='f32',  # it would take bfloat16 on some processors
-        )
+        core = need('openvino').Core()
         try:
-            model = openvino.Core().read_model(file)
-            self._compiled = openvino.Core().compile_model(model, 'CPU', settings)
+            model = core.read_model(file)
         except Exception as error:
             raise _unreadable(file, 'openvino', error) from error
         self.metadata = Metadata.from_json(_entry(model), str(file))
+        settings = dict(INFERENCE_NUM_THREADS=threads, PERFORMANCE_HINT='LATENCY')
+        if (
+            self.metadata.precision != 'int8'
+        ):  # which leaves the choice for the rest: bfloat16, where processors have it
+            settings['INFERENCE_PRECISION_HINT'] = 'f32'
+        try:
+            self._compiled = core.compile_model(model, 'CPU', settings)
+        except Exception as error:
+            raise _unreadable(file, 'openvino', error) from error
         self._requests = threading.local()  # one of them does one thing at a time
 
     def run(self, inputs: np.ndarray) -> Sequence[np.ndarray]:

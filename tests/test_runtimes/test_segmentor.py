@@ -50,7 +50,8 @@ def test_a_file_is_a_model_like_any(segmentor, file, backend):
         assert len(torch.unique(b.pred_sem_seg.data)) == 3
         torch.testing.assert_close(a.seg_logits.data, b.seg_logits.data, rtol=1e-4, atol=1e-4)
         assert (a.pred_sem_seg.data == b.pred_sem_seg.data).float().mean() > 0.999
-    whole = MMSegInferencer(model)(images(), batch_size=2, return_vis=False)['predictions']
+    inferencer = MMSegInferencer(model if backend == 'openvino' else file)
+    whole = inferencer(images(), batch_size=2, return_vis=False)['predictions']
     np.testing.assert_array_equal(whole, [sample.pred_sem_seg.data[0] for sample in ours])
 
 
