@@ -10,7 +10,11 @@ report="$(realpath -m "${1:-on_gpu_report.txt}")"
 python="${PYTHON:-python}"
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 
-if ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+has_cuda="$("$python" -c 'import torch; print(torch.cuda.is_available())')" || {
+    echo "$python does not import torch: activate the environment, or set PYTHON" | tee "$report" >&2
+    exit 1
+}
+if [[ "$has_cuda" != True ]]; then
     echo "no CUDA device here: nothing of this was run" | tee "$report"
     exit 0
 fi

@@ -22,8 +22,9 @@ from mmseg.engine.runner.distributed import init_process_group, restarted_jobs
 from mmseg.inference import Segmentor, TiledSegmentor
 from mmseg.inference.flow import Flow, share
 from mmseg.inference.folder import ResultFolder
-from mmseg.inference.quality import compile_parts, fuse_layers, half_precision
+from mmseg.inference.quality import fuse_layers, half_precision
 from mmseg.inference.sources import Input, Source
+from mmseg.models.utils import compile_parts
 from mmseg.runtimes import is_exported
 from mmseg.utils.parallel import available_cpus
 from mmseg.utils.progress import track
@@ -80,7 +81,7 @@ class Prediction:
         amp: mixed precision: 'auto', 'bfloat16' or 'float16'.
         half: weights of half precision, of the type that ``amp='auto'`` takes.
         fuse: fold batch norms and layer scales into the layers before them.
-        compile: compile backbone and head with ``torch.compile``.
+        compile: compile the parts that repeat, see :func:`mmseg.models.utils.compile_parts`.
         tta: see each image at six sizes, flipped and unflipped.
         tile, overlap: how large images are cut, see :class:`mmseg.inference.TiledSegmentor`.
         workers: threads that load, and as many that write.

@@ -33,12 +33,20 @@ def _openvino(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
 
 
 def _torch(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
-    network = torch.export.load(path).module()
+    return _of_tensors(torch.export.load(path).module())
 
+
+def _aotinductor(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    import torch._inductor
+
+    return _of_tensors(torch._inductor.aoti_load_package(str(path)))
+
+
+def _of_tensors(network: Callable) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
     def run(images: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():
             outputs = network(torch.from_numpy(images))
-        return [value.numpy() for value in (outputs if isinstance(outputs, tuple) else (outputs,))]
+        return [value.numpy() for value in (outputs if isinstance(outputs, (tuple, list)) else (outputs,))]
 
     return run
 
@@ -48,4 +56,5 @@ RUNTIMES = {
     'tensorrt': ('onnxruntime', _onnxruntime),
     'openvino': ('OpenVINO', _openvino),
     'torch': ('torch.export', _torch),
+    'aotinductor': ('AOTInductor', _aotinductor),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 from torch.export import ExportedProgram
 
+from .aot import write_aotinductor
 from .describing import MIN_SIDE, describe, image_channels, test_pipeline
 from .graph import Network
 from .image_graph import ImageNetwork
@@ -16,7 +17,13 @@ from .openvino_file import write_openvino
 from .program import trace
 from .torch_file import write_torch
 
-TARGETS = {'onnx': '.onnx', 'openvino': '.xml', 'tensorrt': '.onnx', 'torch': '.pt2'}  # with the suffix of their files
+TARGETS = {  # with the suffix of their files
+    'onnx': '.onnx',
+    'openvino': '.xml',
+    'tensorrt': '.onnx',
+    'torch': '.pt2',
+    'aotinductor': '.pt2',
+}
 OUTPUTS = ('scores', 'labels', 'top1')
 HALF_TARGETS = {'fp16': ('onnx', 'openvino'), 'bf16': ('onnx',)}
 
@@ -72,17 +79,22 @@ class Export:
             What it says about itself.
 
         Raises:
-            ValueError: an unknown target, a suffix that is not the target's, or a precision that it does not have.
+            ValueError: an unknown target, a suffix that is not the target's, a precision that it does not have, or a
+                size that it needs to be fixed.
             ModuleNotFoundError: a package is missing; the message says how to get it.
             RuntimeError: the batch or the size would be frozen against the request.
         """
         path = Path(path)
         _check_target(path, target, self.precision)
+        if target == 'aotinductor' and self.fixed['height'] is None:
+            raise ValueError(f'{path}: AOTInductor compiles for one height and width: state them, as --size 512 512')
         metadata = describe(self.model, self.output, self.fixed, target, self.precision)
         program = self.program
         path.parent.mkdir(parents=True, exist_ok=True)
         if target == 'torch':
             write_torch(program, metadata, path)
+        elif target == 'aotinductor':
+            write_aotinductor(program, metadata, path)
         elif target == 'openvino':
             write_openvino(onnx_model(program, self.graph, metadata, opset), metadata, path)
         else:

@@ -59,9 +59,3 @@ def fuse_layer_scales(model: nn.Module) -> int:
 def half_precision(model: nn.Module) -> None:
     """Weights of half precision, in place: bfloat16 where the device computes in it, else float16."""
     model.to(amp_dtype())
-
-
-def compile_parts(model: nn.Module) -> None:
-    """Compile what computes, backbone and head, in place; the first images of each size take longer."""
-    model.backbone.compile(dynamic=True)
-    model.decode_head.compile(dynamic=True)

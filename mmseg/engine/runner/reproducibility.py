@@ -16,8 +16,8 @@ def prepare_determinism() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding reads of it; we do not
 
 
-def circumstances(plan: BatchPlan) -> dict[str, str | int]:
-    """What floating-point results depend on that a config does not say."""
+def circumstances(plan: BatchPlan, compile: bool | dict | None = None) -> dict[str, str | int]:
+    """What floating-point results depend on beside the model: the division of the batch, the machine, the compiler."""
     return dict(
         processes=plan.processes,
         images=plan.per_step,
@@ -25,6 +25,7 @@ def circumstances(plan: BatchPlan) -> dict[str, str | int]:
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu',
         threads=torch.get_num_threads(),
         torch=str(torch.__version__),
+        compile=str(compile or False),
     )
 
 

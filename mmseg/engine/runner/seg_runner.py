@@ -122,8 +122,6 @@ class SegRunner(Runner):
         if not (options is True or isinstance(options, dict)):
             raise TypeError(f"compile={options!r} is not True, False or a dict of torch.compile's options")
         count = compile_parts(self.model, **({} if options is True else options))
-        if not count:
-            raise ValueError('compile=True: the model has no part that can be compiled; leave the key out')
         self._compiled = True
         self.logger.info(
             f'compiling {count} parts of the model when they are first called, which takes a while. Compiled code '
@@ -415,7 +413,7 @@ class SegRunner(Runner):
         return self.cfg.pretty_text  # formatting it takes longer than writing many a checkpoint
 
     def _circumstances(self) -> dict:
-        return circumstances(self.batch_plan)
+        return circumstances(self.batch_plan, self.cfg.get('compile'))
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """One optimizer in one wrapper, built from its config."""

@@ -2,13 +2,15 @@
 
 import torch
 from torch import nn
+from torch.fx.experimental import _config as shapes_config
 
 
 def compile_parts(model: nn.Module, **options) -> int:
     """Compiles the MLPs of a model's blocks and layers in place; names of weights stay.
 
-    A part is compiled when it is first called. Those of equal widths share the result: a model compiles one or two for
-    each of its widths, as many again where it also trains, and none for images of yet other sizes.
+    A part is compiled when it is first called. Those of equal widths share the result: each width is compiled at most
+    three times, to train, for one image and for several, and not for images of yet other sizes. (A map of a single
+    row or column, as an image with a side of 32 pixels gives, counts as another kind of map.)
 
     Args:
         model: has submodules whose class says ``compilable = True``.
@@ -16,10 +18,17 @@ def compile_parts(model: nn.Module, **options) -> int:
 
     Returns:
         How many submodules there are.
+
+    Raises:
+        ValueError: there are none.
     """
+    parts = [module for module in model.modules() if getattr(module, 'compilable', False)]
+    if not parts:
+        raise ValueError('compile: the model has no part that can be compiled; leave it out')
     # One entry for each width, type and mode; with fewer PyTorch would give up and run the rest uncompiled.
     torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, 64)
-    parts = [module for module in model.modules() if getattr(module, 'compilable', False)]
+    # Else sides that are equal in the first image would be one symbol, and other images compiled for anew.
+    shapes_config.use_duck_shape = False
     for part in parts:
         part.compile(**{'dynamic': True, **options})
     return len(parts)
