@@ -17,9 +17,9 @@ USAGE = 'MODEL --to TARGET --out FILE [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = (
-        'TARGET: onnx, openvino, torch, aotinductor, tensorrt, executorch, coreml (docs/export.md)\n'
-        'Batch and size may be any in the file, unless they are fixed here. It is compared\n'
-        'with the model at the end; the report lies beside it, as FILE.parity.json.'
+        'TARGET: onnx, openvino, torch, aotinductor, tensorrt, executorch, coreml\n'
+        'Batch and size may be any in the file, unless they are fixed here. At the end\n'
+        'it is compared with the model; the report lies beside it, as FILE.parity.json.'
     )
     add('model', metavar='MODEL', help='config file, or a name (`lrformer models`)')
     add('--to', metavar='TARGET', required=True, help='what the file is for, see below')
