@@ -87,18 +87,18 @@ def _to_int8(args: argparse.Namespace, cfg, images: list) -> None:
         for suffix in ('.xml', '.bin') if args.to == 'openvino' else ('.onnx',):
             shutil.copy(path.with_suffix(suffix), exact.with_suffix(suffix))
         result = (quantise_openvino if args.to == 'openvino' else quantise)(exact, path, images)
-        scores = [_score(cfg, file) for file in (exact, path)]
+        scores = [_score(cfg, file, folder) for file in (exact, path)]
     write_report(Path(f'{args.out}.int8.json'), result, *scores)
     kept = f'{len(result.kept)} of {result.layers} layers stayed in float32'
     print(f'{args.out}: {kept}; mIoU {scores[0]["mIoU"]:.2f} in float32, {scores[1]["mIoU"]:.2f} in int8')
 
 
-def _score(cfg, file: Path) -> dict:
+def _score(cfg, file: Path, work_dir: str) -> dict:
     """The metrics of a file on the config's test split."""
     from mmseg.engine.launch import test
     from mmseg.runtimes.segmentor import use_exported
 
     cfg = copy.deepcopy(cfg)
+    cfg.work_dir = work_dir
     use_exported(cfg, file, None)
-    with tempfile.TemporaryDirectory() as cfg.work_dir:
-        return test(cfg, None)
+    return test(cfg, None)
