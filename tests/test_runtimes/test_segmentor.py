@@ -160,7 +160,8 @@ def test_files_of_others_and_of_later_versions_are_refused(segmentor, file, tmp_
 
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
-def test_a_missing_runtime_says_what_to_install(file, runtime, monkeypatch):
+def test_a_missing_runtime_says_what_to_install(segmentor, tmp_path, runtime, monkeypatch):
+    file = tiny.write(tmp_path / 'other.onnx', segmentor)
     monkeypatch.setitem(sys.modules, runtime, None)
     with pytest.raises(ModuleNotFoundError, match=rf'{runtime} is not installed: pip install "lrformer\[export\]"'):
         init_model(file, backend=runtime)
