@@ -8,7 +8,7 @@ from mmseg.engine.tta import innermost_datasets
 
 from .metadata import Metadata, weights_sha256
 
-MIN_SIDE = 32  # of LRFormer, and fit for all others
+MIN_SIDE = 32  # of LRFormer, and fit for all others; PyTorch's symbols cannot be maps of one row
 
 
 def describe(model: nn.Module, output: str, fixed: dict[str, int | None], target: str, precision: str) -> Metadata:
@@ -48,7 +48,7 @@ def describe(model: nn.Module, output: str, fixed: dict[str, int | None], target
         align_corners=model.align_corners,
         size_divisor=divisor or 1,
         **fixed,
-        min_side=MIN_SIDE,
+        min_side=MIN_SIDE + 1 if target == 'torch' and fixed['height'] is None else MIN_SIDE,
         precision=precision,
         weights_sha256=weights_sha256(model),
         pipeline=plain(test_pipeline(model)),
