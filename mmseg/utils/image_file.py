@@ -285,8 +285,9 @@ def _unreadable(path, what: str, backend: str, content: bytes, reason: str, kind
 
 
 def _too_large(path, what: str, content: bytes) -> UnreadableFileError:
+    limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
     return UnreadableFileError(
-        f"{what} '{path}' ({len(content)} bytes) promises more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, and is not "
+        f"{what} '{path}' ({len(content)} bytes) promises more than {limit:,} pixels, and is not "
         'decoded. If it is genuine, cut it into tiles, or raise PIL.Image.MAX_IMAGE_PIXELS in a module that '
         'custom_imports names.',
         'too-large',

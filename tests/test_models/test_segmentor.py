@@ -6,7 +6,7 @@ from mmseg.checkpoints import load_model_weights
 from mmseg.models import LRFormer
 from mmseg.models.decode_heads import BaseDecodeHead
 from mmseg.models.segmentors.encoder_decoder import _drop_unread_maps
-from mmseg.models.segmentors.scores import ImageScores, MaskScores, Window
+from mmseg.models.segmentors.scores import ImageScores, MaskScores, Window, highest_class
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -88,6 +88,17 @@ class TestScores:
         full = torch.nn.functional.interpolate(coarse[None], (64, 96), mode='bilinear')[0]
         assert torch.equal(scores.at_image_size(), full[:, 0:40, 8:80].flip(2))
         assert torch.equal(scores.labels(), full[:, 0:40, 8:80].flip(2).argmax(0))
+
+
+@pytest.mark.parametrize('classes', [1, 2, 7, 300])
+def test_highest_class_is_the_first_of_equal_ones(classes):
+    torch.manual_seed(0)
+    scores = torch.randint(-4, 4, (classes, 9, 13)).float()
+    scores[:, 0], scores[0, 1] = -torch.inf, torch.inf
+    for found, expected in zip(highest_class(scores), scores.max(dim=0), strict=True):
+        assert torch.equal(found, expected) and found.dtype is expected.dtype
+    scores[:, 0] = torch.nan
+    assert highest_class(scores)[1].amax() < classes
 
 
 class TestMaskScores:

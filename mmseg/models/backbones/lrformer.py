@@ -20,8 +20,9 @@ from torch.utils.checkpoint import checkpoint
 
 from mmseg.registry import MODELS
 
-from ..layers import adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
+from ..layers import Linear, adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
 from ..layers.exporting import low_res_pools as export_low_res_pools
+from ..layers.mlp import MLP, ResidualDWConv, residual
 from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
 
 
@@ -67,34 +68,6 @@ def to_tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def residual(x: Tensor, branch: Tensor) -> Tensor:
-    """x + branch, in the memory of the branch where mixed precision does not need another type."""
-    return branch.add_(x) if branch.dtype is x.dtype else x + branch
-
-
-class ResidualDWConv(nn.Conv2d):
-    """x + DWConv3x3(x), B x C x H x W -> B x C x H x W."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim, dim, 3, padding=1, groups=dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return residual(x, super().forward(x))
-
-
-class PointwiseConv(nn.Conv2d):
-    """A 1x1 convolution, B x C x H x W -> B x C' x H x W, as one matrix product over the places of a channels-last map.
-
-    PyTorch's own is slow on a CPU with one thread, where it unfolds the map first.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
-
-
 class LRSA(nn.Module):
     """Low-resolution self-attention, the paper's mechanism: B x C x H x W -> B x C x h x w, the query grid.
 
@@ -114,10 +87,10 @@ class LRSA(nn.Module):
         self.num_heads = num_heads
         self.q_size = q_pooled_size
         self.kv_sizes = [round(size * q_pooled_size / 16 + 0.001) for size in PYRAMID]
-        self.q = nn.Linear(dim, dim)
+        self.q = Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
-        self.kv = nn.Linear(dim, 2 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.kv = Linear(dim, 2 * dim)
+        self.proj = Linear(dim, dim)
         for linear in (self.q, self.kv, self.proj):
             trunc_normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
@@ -144,28 +117,6 @@ class LRSA(nn.Module):
     def split_heads(self, tokens: Tensor) -> Tensor:
         """B x N x C -> B x heads x N x C/heads."""
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-
-
-class MLP(nn.Module):
-    """Pointwise MLP with a residual depthwise convolution inside, B x C x H x W -> B x C x H x W."""
-
-    compilable = True
-
-    def __init__(self, dim: int, ratio: int) -> None:
-        super().__init__()
-        self.fc1 = PointwiseConv(dim, ratio * dim)
-        self.act = nn.GELU()
-        self.conv = ResidualDWConv(ratio * dim)
-        self.fc2 = PointwiseConv(ratio * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.fc1(x)
-        if torch.is_grad_enabled():  # one wide map less to keep: its activation is cheap to repeat
-            return self.fc2(checkpoint(self.mix, hidden, use_reentrant=False, preserve_rng_state=False))
-        return self.fc2(self.mix(hidden))
-
-    def mix(self, hidden: Tensor) -> Tensor:
-        return self.conv(self.act(hidden))
 
 
 class Block(nn.Module):

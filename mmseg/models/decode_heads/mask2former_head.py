@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..layers import FFN, MultiheadAttention, sine_positional_encoding
+from ..layers import FFN, Linear, MultiheadAttention, sine_positional_encoding
 from ..utils import PretrainedModule, resize
 from .decode_head import stack_labels, with_in_channels
 from .mask2former_config import accepts_mmdet
@@ -109,11 +109,11 @@ class Mask2FormerHead(PretrainedModule):
         self.query_feat = nn.Embedding(num_queries, feat_channels)
         self.query_embed = nn.Embedding(num_queries, feat_channels)  # where queries are, to attention
         self.level_embed = nn.Embedding(num_levels, feat_channels)
-        self.cls_embed = nn.Linear(feat_channels, num_classes + 1)
+        self.cls_embed = Linear(feat_channels, num_classes + 1)
         self.mask_embed = nn.Sequential(
-            *(nn.Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
-            *(nn.Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
-            nn.Linear(feat_channels, feat_channels),
+            *(Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
+            *(Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
+            Linear(feat_channels, feat_channels),
         )
         self.loss_decode = MODELS.build({'ignore_index': ignore_index, **loss_decode})
 

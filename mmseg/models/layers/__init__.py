@@ -2,6 +2,7 @@ from .attention import FFN, MultiheadAttention
 from .deform_conv import build_deform_conv
 from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
 from .exporting import export_forms, exporting
+from .linear import Linear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
 from .precision import full_precision
@@ -10,6 +11,7 @@ from .strips import in_strips, strips
 __all__ = [
     'AdaptiveAvgPool2d',
     'FFN',
+    'Linear',
     'MSDeformAttention',
     'MultiheadAttention',
     'adaptive_avg_pool2d',

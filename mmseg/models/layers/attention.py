@@ -6,6 +6,8 @@ Parameter names are ours; ``convert_published`` translates the published ones wh
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .linear import Linear
+
 
 class MultiheadAttention(nn.Module):
     """Scaled dot-product attention, B x N x C queries over B x S x C keys and values -> B x N x C.
@@ -20,7 +22,7 @@ class MultiheadAttention(nn.Module):
         if dim % num_heads:
             raise ValueError(f'MultiheadAttention: {dim} channels do not split into num_heads={num_heads}')
         self.num_heads = num_heads
-        self.q, self.k, self.v, self.proj = (nn.Linear(dim, dim) for _ in range(4))
+        self.q, self.k, self.v, self.proj = (Linear(dim, dim) for _ in range(4))
         # Published as one matrix for q, k and v, whose larger fan-out lowers Xavier's gain by this.
         for linear, gain in ((self.q, 0.5**0.5), (self.k, 0.5**0.5), (self.v, 0.5**0.5), (self.proj, 1.0)):
             nn.init.xavier_normal_(linear.weight, gain)
@@ -63,7 +65,7 @@ class FFN(nn.Sequential):
     compilable = True
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
-        super().__init__(nn.Linear(dim, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, dim))
+        super().__init__(Linear(dim, hidden_dim), nn.ReLU(inplace=True), Linear(hidden_dim, dim))
         for linear in (self[0], self[2]):
             nn.init.xavier_normal_(linear.weight)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .exporting import exporting, scalars, weighted_samples
+from .linear import Linear
 from .strips import strips
 
 
@@ -153,10 +154,10 @@ class MSDeformAttention(nn.Module):
         if dim % num_heads:
             raise ValueError(f'MSDeformAttention: {dim} channels do not split into num_heads={num_heads}')
         self.shape = (num_heads, num_levels, num_points)
-        self.sampling_offsets = nn.Linear(dim, math.prod(self.shape) * 2)
-        self.attention_weights = nn.Linear(dim, math.prod(self.shape))
-        self.value_proj = nn.Linear(dim, dim)
-        self.output_proj = nn.Linear(dim, dim)
+        self.sampling_offsets = Linear(dim, math.prod(self.shape) * 2)
+        self.attention_weights = Linear(dim, math.prod(self.shape))
+        self.value_proj = Linear(dim, dim)
+        self.output_proj = Linear(dim, dim)
         self._init_weights()
 
     def _init_weights(self) -> None:

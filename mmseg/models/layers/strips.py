@@ -4,7 +4,7 @@ A large map comes from fresh pages of memory at every call, and the next operati
 treats every place alone, or looks a few rows far, need not make it: strips go through all operations one by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -22,6 +22,12 @@ def strips(height: int, numbers_a_row: int, device: torch.device) -> list[slice]
     return [slice(start, min(start + step, height)) for start in range(0, height, step)]
 
 
+def strips_and_halos(height: int, numbers_a_row: int, halo: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
+    """:func:`strips`, each with the rows up to ``halo`` rows away that it reads."""
+    for rows in strips(height, numbers_a_row, device):
+        yield rows, slice(max(rows.start - halo, 0), min(rows.stop + halo, height))
+
+
 def in_strips(local: Callable[[Tensor], Tensor], x: Tensor, halo: int, width: int) -> Tensor:
     """``local(x)``, in strips where its maps are large and no gradients are wanted: the same numbers, faster.
 
@@ -35,13 +41,12 @@ def in_strips(local: Callable[[Tensor], Tensor], x: Tensor, halo: int, width: in
     B, _, H, W = x.shape
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or exporting():
         return local(x)
-    parts = strips(H, B * width * W, x.device)
+    parts = list(strips_and_halos(H, B * width * W, halo, x.device))
     if len(parts) == 1:
         return local(x)
     out = None
-    for rows in parts:
-        above, below = max(rows.start - halo, 0), min(rows.stop + halo, H)
-        part = local(x[:, :, above:below])
+    for rows, reads in parts:
+        part = local(x[:, :, reads])
         out = torch.empty_like(x, dtype=part.dtype) if out is None else out
-        out[:, :, rows] = part[:, :, rows.start - above : rows.stop - above]
+        out[:, :, rows] = part[:, :, rows.start - reads.start : rows.stop - reads.start]
     return out

@@ -112,7 +112,7 @@ class ImageScores:
 
     def choose(self, scores: Tensor) -> Tensor:
         """Scores that are handed out, or probabilities, classes x H x W -> labels, H x W int64."""
-        return scores.argmax(dim=0)
+        return highest_class(scores)[1]
 
     @torch.no_grad()
     def labels(self, chunk: int = CHUNK) -> Tensor:
@@ -121,7 +121,7 @@ class ImageScores:
         pixels = max(self.input_size[0] * self.input_size[1], self.image_size[0] * self.image_size[1])
         best = labels = None
         for part in classes.split(max(1, chunk // pixels)):
-            highest, index = self.at_image_size(part).max(dim=0)
+            highest, index = highest_class(self.at_image_size(part))
             if best is None:
                 best, labels = highest, part[index]
             else:
@@ -294,6 +294,19 @@ def labels_by_rows(scores: ImageScores | MeanScores, chunk: int = CHUNK) -> Tens
     height, rows = scores.image_size[0], scores.rows_at_a_time(chunk)
     strips = (scores.at_image_rows(start, min(start + rows, height)) for start in range(0, height, rows))
     return torch.cat([scores.choose(strip) for strip in strips])
+
+
+def highest_class(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest score of each pixel, H x W, and its class, int64, the first of equal ones: C x H x W.
+
+    As ``scores.max(dim=0)``, which on a CPU takes one pixel after the other. Where a score is NaN, the class is any.
+    """
+    if scores.device.type != 'cpu' or scores.dtype not in (torch.float32, torch.float64):
+        return scores.max(dim=0)
+    highest, count = scores.amax(dim=0), len(scores)
+    wins = torch.ge(scores, highest, out=torch.empty_like(scores))  # 1 or 0: numbers are faster than bool
+    first = wins.mul_(torch.arange(count, 0, -1, dtype=scores.dtype).view(-1, 1, 1)).amax(dim=0)
+    return highest, (count - first.long()).clamp_(max=count - 1)
 
 
 class _Rows:

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmseg.models.backbones.lrformer import MLP, Block
+from mmseg.models.backbones.lrformer import Block
 from mmseg.models.layers import in_strips, strips
+from mmseg.models.layers.mlp import MLP
 from mmseg.models.layers.strips import SHORTEST, STRIP
 
 CPU = torch.device('cpu')
@@ -60,8 +61,8 @@ def test_a_block_uses_them_where_its_maps_are_large():
     assert len(calls) == 1 + 6
 
 
-def test_training_keeps_maps_whole():
-    """Autograd would keep every strip, and a BatchNorm's statistics are those of the whole map."""
+def test_training_keeps_norms_whole():
+    """A BatchNorm's statistics are those of the whole map."""
     block = Block(16, 2, norm_layer=torch.nn.BatchNorm2d).train()
     x, pyramid = torch.randn(2, 16, 48, 48), torch.nn.ModuleList([torch.nn.Identity()] * 4)
     expected = block(x, pyramid).detach()
