@@ -10,7 +10,7 @@ class Network(nn.Module):
     """Normalised images B x channels x H x W -> what the head says of them, see ``Metadata.output``.
 
     Args:
-        model: an EncoderDecoder.
+        model: a segmentor of this package.
 
     Raises:
         TypeError: it is none.
