@@ -206,7 +206,7 @@ class TestPoints:
         masks = torch.nn.functional.one_hot(labels, C).permute(0, 3, 1, 2).float()
         expected = sample_maps(masks, points)
         for c in range(C):
-            found = ((corners == c) * weights).sum(-1)
+            found = ((corners == c) * weights).sum(0)
             torch.testing.assert_close(found, expected[:, c], rtol=0, atol=1e-5)
 
     def test_samples_of_masks_and_their_gradients(self):

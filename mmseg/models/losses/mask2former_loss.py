@@ -174,15 +174,16 @@ class Mask2FormerLoss(nn.Module):
         images = torch.arange(len(labels), device=labels.device)
         corners, weights = sample_labels(labels, images, points, OUTSIDE)
         targets = weights.new_zeros(*points.shape[:2], num_classes)
-        targets.scatter_add_(2, corners.clamp(min=0), weights * (corners >= 0))
+        for corner, weight in zip(corners, weights, strict=True):
+            targets.scatter_add_(2, corner.clamp(min=0)[..., None], (weight * (corner >= 0))[..., None])
         counted = self.counted(corners)
         return targets * counted[..., None], counted
 
     def counted(self, corners: Tensor) -> Tensor:
         """1 for points that count, 0 for those that touch ignored pixels where these are excluded."""
         if self.exclude_ignored:
-            return (corners != IGNORED).all(dim=-1).float()
-        return torch.ones(corners.shape[:-1], device=corners.device)
+            return (corners != IGNORED).all(dim=0).float()
+        return torch.ones(corners.shape[1:], device=corners.device)
 
     def costs(self, class_logits: Tensor, points: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
         """Costs of B x Q x C pairs, from mask logits B x Q x P and targets B x P x C."""
@@ -214,7 +215,7 @@ class Mask2FormerLoss(nn.Module):
 
         points = self.uncertain_points(masks, labels, images)
         corners, weights = sample_labels(labels, images, points, OUTSIDE)
-        target = (weights * (corners == classes[:, None, None])).sum(dim=-1)  # S x P
+        target = (weights * (corners == classes[:, None])).sum(dim=0)  # S x P
         counted = self.counted(corners)
         target = target * counted
         logits = sample_masks(masks, points)

@@ -13,7 +13,7 @@ from ..layers import deterministic
 
 
 class Corners(NamedTuple):
-    """The four cells around each point, all N x P x 4."""
+    """The four cells around each point, all 4 x N x P: short innermost dimensions would cost many times more."""
 
     cell: Tensor  # its place in a flat map of H x W
     weight: Tensor
@@ -22,14 +22,25 @@ class Corners(NamedTuple):
 
 def corners(points: Tensor, height: int, width: int) -> Corners:
     """The cells that bilinear samples at N x P x 2 points read."""
-    place = points * points.new_tensor([width, height]) - 0.5  # cells' centres are whole numbers
-    first = place.floor()
-    beyond = place - first
-    x, y = (first[..., axis, None].long() + torch.arange(2, device=points.device) for axis in (0, 1))  # N x P x 2
-    weight_x, weight_y = (torch.stack([1 - beyond[..., axis], beyond[..., axis]], dim=-1) for axis in (0, 1))
-    inside = ((y >= 0) & (y < height))[..., :, None] & ((x >= 0) & (x < width))[..., None, :]
-    cell = y.clamp(0, height - 1)[..., :, None] * width + x.clamp(0, width - 1)[..., None, :]
-    return Corners(cell.flatten(2), (weight_y[..., :, None] * weight_x[..., None, :]).flatten(2), inside.flatten(2))
+    (x, weight_x, inside_x), (y, weight_y, inside_y) = (
+        _neighbours(points[..., axis], size) for axis, size in enumerate((width, height))
+    )
+    pairs = [(i, j) for i in range(2) for j in range(2)]
+    return Corners(
+        torch.stack([y[i] * width + x[j] for i, j in pairs]),
+        torch.stack([weight_y[i] * weight_x[j] for i, j in pairs]),
+        torch.stack([inside_y[i] & inside_x[j] for i, j in pairs]),
+    )
+
+
+def _neighbours(places: Tensor, size: int) -> tuple[list[Tensor], ...]:
+    """Of the two cells that places in 0..1 lie between along an axis: which they are, their weights, if they exist."""
+    places = places * size - 0.5  # cells' centres are whole numbers
+    first = places.floor()
+    beyond = places - first
+    cells = [first.long(), first.long() + 1]
+    inside = [(cell >= 0) & (cell < size) for cell in cells]
+    return [cell.clamp(0, size - 1) for cell in cells], [1 - beyond, beyond], inside
 
 
 def sample_maps(maps: Tensor, points: Tensor) -> Tensor:
@@ -42,8 +53,8 @@ def sample_masks(masks: Tensor, points: Tensor) -> Tensor:
     if not (masks.is_cuda or deterministic.needed(masks)):
         return sample_maps(masks[:, None], points)[:, 0]
     cell, weight, inside = corners(points, *masks.shape[1:])
-    first = torch.arange(len(masks), device=masks.device).view(-1, 1, 1) * masks[0].numel()
-    bags, weight = (cell + first).flatten(0, 1), (weight * inside).flatten(0, 1)
+    first = torch.arange(len(masks), device=masks.device).view(-1, 1) * masks[0].numel()
+    bags, weight = ((x.flatten(1).T.contiguous()) for x in (cell + first, weight * inside))
     samples = F.embedding_bag(bags, masks.reshape(-1, 1), per_sample_weights=weight, mode='sum')
     return samples.view(points.shape[:2])
 
@@ -60,8 +71,8 @@ def sample_labels(labels: Tensor, index: Tensor, points: Tensor, outside: int) -
         outside: the label beyond the edges.
 
     Returns:
-        label and weight of the four cells around each point, both N x P x 4.
+        label and weight of the four cells around each point, both 4 x N x P.
     """
     cell, weight, inside = corners(points, *labels.shape[1:])
-    found = labels.flatten()[cell + index.view(-1, 1, 1) * labels[0].numel()]
+    found = labels.take(cell + index.view(-1, 1) * labels[0].numel())
     return found.masked_fill(~inside, outside), weight
