@@ -16,11 +16,19 @@ from PIL import Image
 
 def segment(session: onnxruntime.InferenceSession, facts: dict, picture: Image.Image) -> np.ndarray:
     """An RGB picture -> its class indices, H x W."""
-    x = (np.asarray(picture, np.float32) - facts['mean']) / facts['std']
-    x = np.ascontiguousarray(x.transpose(2, 0, 1)[None], np.float32)  # 1 x 3 x H x W
+    x = np.asarray(picture)[None]
+    if facts['input'] == 'normalised':
+        x = x[..., ::-1] if facts['channel_order'] == 'BGR' else x
+        x = (x - np.float32(facts['mean'] or 0)) / np.float32(facts['std'] or 1)
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))  # 1 x 3 x H x W
     outputs = session.run(None, {session.get_inputs()[0].name: x})
-    if len(outputs) == 1:  # scores of each class at a lower resolution: enlarge them, the highest wins
-        return np.stack([enlarge(scores, picture.size) for scores in outputs[0][0]]).argmax(axis=0)
+    if facts['output'] in ('labels', 'top1'):
+        return outputs[0][0]
+    if facts['output'] == 'scores':  # of each class at a lower resolution: enlarge them, the highest wins
+        scores = np.stack([enlarge(scores, picture.size) for scores in outputs[0][0]])
+        if facts['threshold'] is not None:  # one score, whose sigmoid is the probability of class 1
+            return (1 / (1 + np.exp(-scores[0])) > facts['threshold']).astype(int)
+        return scores.argmax(axis=0)
     # Of each query, its class and its mask: the sum over queries of class probability times mask probability.
     classes, masks = outputs[0][0], np.stack([enlarge(mask, picture.size) for mask in outputs[1][0]])
     classes = np.exp(classes - classes.max(axis=1, keepdims=True))

@@ -32,11 +32,16 @@ export function metadata(bytes) {
   throw new Error('this file was not written by `lrformer export`: it has no entry "lrformer" in its metadata');
 }
 
-/** ImageData -> normalised colours, 1 x 3 x H x W. */
-export function toInput({ data, width, height }, { mean, std }) {
-  const size = width * height, input = new Float32Array(3 * size);
+/** ImageData -> colours: as bytes, 1 x H x W x 3, or normalised, 1 x 3 x H x W. */
+export function toInput({ data, width, height }, { input: kind, channel_order: order, mean, std }) {
+  const size = width * height;
+  if (kind === 'image') {
+    return new ort.Tensor('uint8', data.filter((_, i) => i % 4 < 3), [1, height, width, 3]);
+  }
+  const input = new Float32Array(3 * size);
   for (let c = 0; c < 3; c++) {
-    for (let i = 0; i < size; i++) input[c * size + i] = (data[4 * i + c] - mean[c]) / std[c];
+    const from = order === 'BGR' ? 2 - c : c, m = mean[c] ?? 0, s = std[c] ?? 1;
+    for (let i = 0; i < size; i++) input[c * size + i] = (data[4 * i + from] - m) / s;
   }
   return new ort.Tensor('float32', input, [1, 3, height, width]);
 }
@@ -86,15 +91,18 @@ function combine(probabilities, masks, width) {
 }
 
 /** What the network says -> the class of the highest score at each pixel, a row at a time. */
-export function toLabels(outputs, width, height) {
+export function toLabels(outputs, { threshold }, width, height) {
+  const limit = threshold === null ? null : Math.log(threshold / (1 - threshold)); // of one score for two classes
   const maps = outputs[outputs.length - 1], probabilities = outputs.length === 2 && classProbabilities(outputs[0]);
   const labels = new Uint16Array(width * height), rows = places(maps.dims[2], height), columns = places(maps.dims[3], width);
   for (let y = 0; y < height; y++) {
     let scores = pixelRow(maps, rows[y], columns);
     if (probabilities) scores = combine(probabilities, scores, width);
     for (let x = 0; x < width; x++) {
-      let best = 0;
-      for (let i = x; i < scores.length; i += width) if (scores[i] > scores[best * width + x]) best = (i - x) / width;
+      let best = limit !== null && scores[x] > limit ? 1 : 0;
+      for (let i = x + width; i < scores.length; i += width) {
+        if (scores[i] > scores[best * width + x]) best = (i - x) / width;
+      }
       labels[y * width + x] = best;
     }
   }
@@ -104,5 +112,7 @@ export function toLabels(outputs, width, height) {
 /** ImageData -> class indices, row by row. */
 export async function segment(session, facts, image) {
   const outputs = await session.run({ [session.inputNames[0]]: toInput(image, facts) });
-  return toLabels(session.outputNames.map((name) => outputs[name]), image.width, image.height);
+  const values = session.outputNames.map((name) => outputs[name]);
+  if (facts.output === 'labels' || facts.output === 'top1') return values[0].data;
+  return toLabels(values, facts, image.width, image.height);
 }

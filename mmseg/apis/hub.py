@@ -166,9 +166,9 @@ def _read_config(path: Path) -> Config:
     return Config(values)
 
 
-def _types(part: object) -> Iterator[object]:
+def _types(part: object) -> Iterator[str]:
     if isinstance(part, dict):
-        yield from [part['type']] if 'type' in part else []
+        yield from [str(part['type'])] if 'type' in part else []
         for value in part.values():
             yield from _types(value)
     elif isinstance(part, (list, tuple)):
@@ -176,8 +176,8 @@ def _types(part: object) -> Iterator[object]:
             yield from _types(value)
 
 
-def _is_plain_type(kind: object) -> bool:
-    scope, _, name = str(kind).rpartition('.')
+def _is_plain_type(kind: str) -> bool:
+    scope, _, name = kind.rpartition('.')
     return scope in ('', *SCOPES)
 
 
@@ -190,7 +190,7 @@ pipeline_tag: image-segmentation
 
 # {name}
 
-A semantic-segmentation network of [LRFormer](https://github.com/yuhuan-wu/LRFormer)'s toolbox.
+A semantic-segmentation network, made with LRFormer's toolbox.
 
 ```python
 from mmseg.apis import from_pretrained, inference_model

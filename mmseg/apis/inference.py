@@ -95,7 +95,9 @@ def _init_exported(
 ) -> nn.Module:
     """A file of ``lrformer export`` as a model, whose images go through a config's pipeline, or else the file's own."""
     from mmseg.runtimes.segmentor import config_in, use_exported
+    from mmseg.runtimes.sessions import open_session
 
+    session = open_session(file, backend)  # held, so that what follows does not open it again
     if config is None:
         cfg = config_in(file, backend)
         cfg.merge_from_dict(options if isinstance(options, Mapping) else read_options(options or (), cfg))
@@ -103,7 +105,7 @@ def _init_exported(
         cfg = _read_config(config, options)
     use_exported(cfg, file, backend)
     model = MODELS.build(cfg.model)
-    made_up = {'classes': [f'class {i}' for i in range(model.num_classes)]}
+    made_up = {'classes': [f'class {i}' for i in range(session.metadata.num_classes)]}
     model.dataset_meta = complete_dataset_meta(
         model.dataset_meta, lambda: made_up if config is None else _dataset_meta(cfg)
     )

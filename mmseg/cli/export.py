@@ -17,9 +17,9 @@ USAGE = 'MODEL --to TARGET --out FILE [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = (
-        'TARGET: onnx, openvino, torch, aotinductor, tensorrt, executorch, coreml (docs/export.md)\n'
-        'Batch and size may be any in the file, unless they are fixed here. It is compared\n'
-        'with the model at the end; the report lies beside it, as FILE.parity.json.'
+        'TARGET: onnx, openvino, torch, aotinductor, tensorrt, executorch, coreml\n'
+        'Batch and size may be any in the file, unless they are fixed here. At the end\n'
+        'it is compared with the model; the report lies beside it, as FILE.parity.json.'
     )
     add('model', metavar='MODEL', help='config file, or a name (`lrformer models`)')
     add('--to', metavar='TARGET', required=True, help='what the file is for, see below')
@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
     add('--precision', default='fp32', metavar='KIND', help='of the weights: fp32, fp16, bf16 [fp32]')
     add('--int8', action='store_true', help='layers compute in bytes (onnx, openvino)')
     add('--calibration', type=int, default=100, metavar='N', help='training images that int8 looks at [100]')
-    add('--opset', type=int, default=18, metavar='N', help='of ONNX [18]')
+    add('--opset', type=int, metavar='N', help='of ONNX [20, for tensorrt 18]')
     add('--images', metavar='DIR', help='to compare on [drawn scenes]')
     add('--compare', type=int, nargs='+', metavar='SIDE', help='heights and widths to compare at [five sizes]')
     add_cfg_options(parser)
@@ -43,8 +43,10 @@ def run(args: argparse.Namespace) -> int:
 
     from mmseg.apis.inference import init_model, require_weights
     from mmseg.export import Export, parity
-    from mmseg.export.running import open_file
+    from mmseg.export.running import RUNTIMES, open_file
 
+    if args.int8 and (args.to not in ('onnx', 'openvino') or args.output != 'scores' or args.precision != 'fp32'):
+        raise ValueError('--int8 is for --to onnx or openvino, with --output scores and --precision fp32')
     require_weights(args.model, args.checkpoint)
     cells = parity.cells_of(args.batch, args.size, args.compare)
     pictures = parity.pictures_of(args.images) if args.images else parity.drawn_pictures()
@@ -52,6 +54,9 @@ def run(args: argparse.Namespace) -> int:
     calibration = _calibration_images(model, args) if args.int8 else None
     work = Export(model, args.output, args.batch, args.size and tuple(args.size), args.precision)
     metadata = work.write(args.out, args.to, args.opset)
+    if args.to not in RUNTIMES:
+        print(f'{args.out} is not compared with the model: that takes a device of its own')
+        return 0
     runtime, run_file = open_file(Path(args.out), args.to)
     comparisons = parity.compare(work, run_file, cells, pictures)
     parity.write_report(Path(f'{args.out}.parity.json'), comparisons, runtime, metadata)
@@ -68,8 +73,6 @@ def _calibration_images(model, args: argparse.Namespace) -> list:
     from mmseg.export.int8 import calibration_images
     from mmseg.export.packages import need
 
-    if args.to not in ('onnx', 'openvino') or args.output != 'scores' or args.precision != 'fp32':
-        raise ValueError('--int8 is for --to onnx or openvino, with --output scores and --precision fp32')
     need('onnxruntime')
     if args.to == 'openvino':
         need('nncf', 'int8')
@@ -87,18 +90,18 @@ def _to_int8(args: argparse.Namespace, cfg, images: list) -> None:
         for suffix in ('.xml', '.bin') if args.to == 'openvino' else ('.onnx',):
             shutil.copy(path.with_suffix(suffix), exact.with_suffix(suffix))
         result = (quantise_openvino if args.to == 'openvino' else quantise)(exact, path, images)
-        scores = [_score(cfg, file) for file in (exact, path)]
+        scores = [_score(cfg, file, folder) for file in (exact, path)]
     write_report(Path(f'{args.out}.int8.json'), result, *scores)
     kept = f'{len(result.kept)} of {result.layers} layers stayed in float32'
     print(f'{args.out}: {kept}; mIoU {scores[0]["mIoU"]:.2f} in float32, {scores[1]["mIoU"]:.2f} in int8')
 
 
-def _score(cfg, file: Path) -> dict:
+def _score(cfg, file: Path, work_dir: str) -> dict:
     """The metrics of a file on the config's test split."""
     from mmseg.engine.launch import test
     from mmseg.runtimes.segmentor import use_exported
 
     cfg = copy.deepcopy(cfg)
+    cfg.work_dir = work_dir
     use_exported(cfg, file, None)
-    with tempfile.TemporaryDirectory() as cfg.work_dir:
-        return test(cfg, None)
+    return test(cfg, None)

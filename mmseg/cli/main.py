@@ -34,13 +34,11 @@ usage: lrformer COMMAND ...      (lrformer COMMAND --help says more)
 {chr(10).join(f'  {name:10} {summary}' for name, summary in COMMANDS.items())}
 
   lrformer predict lrformer-t-160k_ade20k photos/ --out results/
-  lrformer train lrformer-n_scenes-128x128
   lrformer new DATA --out mine.py && lrformer train mine.py
 
 CONFIG and MODEL are config files, or names that `lrformer models` lists.
 Exit codes: 0 all is well, 1 something failed, 2 wrong use.
---version prints the version; --traceback, or {TRACEBACK}=1, shows where
-an error comes from.
+--version; --traceback, or {TRACEBACK}=1, shows where errors come from.
 """
 
 

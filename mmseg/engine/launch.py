@@ -181,6 +181,8 @@ def test(
             metric['output_dir'] = out
     if report is not None:
         add_report_metric(cfg, report_images, report_scores)
+    elif report_scores:
+        raise ValueError('--report-scores is about a report: say with --report DIR where to write it')
     if show or show_dir is not None:
         drawing = dict(
             type='SegVisualizationHook',
@@ -193,7 +195,7 @@ def test(
         cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'visualization': drawing}
     with _hints_with_places(cfg):
         runner = SegRunner.from_cfg(cfg)
-        if report_scores:
+        if report is not None:
             tell_scores(runner)
         metrics = runner.test()
     if report is not None:

@@ -44,7 +44,7 @@ def _metric(runner: SegRunner) -> ReportMetric:
 def tell_scores(runner: SegRunner) -> None:
     """Let the metric know what the scores of this model are."""
     model = bare_model(runner.model)
-    _metric(runner).probabilities = isinstance(model, SegTTAModel) or hasattr(model.decode_head, 'segments')
+    _metric(runner).probabilities = isinstance(model, SegTTAModel) or model.predicts_masks
 
 
 def write_report(runner: SegRunner, folder: str, metrics: Mapping[str, float], checkpoint: str, command: str) -> None:

@@ -8,7 +8,7 @@ from mmseg.engine.tta import innermost_datasets
 
 from .metadata import Metadata, weights_sha256
 
-MIN_SIDE = 32  # of LRFormer, and fit for all others
+MIN_SIDE = 32  # of LRFormer, and fit for all others; PyTorch's symbols cannot be maps of one row
 
 
 def describe(model: nn.Module, output: str, fixed: dict[str, int | None], target: str, precision: str) -> Metadata:
@@ -37,7 +37,7 @@ def describe(model: nn.Module, output: str, fixed: dict[str, int | None], target
         order = 'RGB' if whole_way or getattr(preprocessor, 'reverse_channels', False) else 'BGR'
     return Metadata(
         input='image' if whole_way else 'normalised',
-        output='masks' if output == 'scores' and hasattr(model.decode_head, 'segments') else output,
+        output='masks' if output == 'scores' and model.predicts_masks else output,
         channel_order=order,
         mean=preprocessor.mean.flatten().tolist() if normalises else [],
         std=preprocessor.std.flatten().tolist() if normalises else [],
@@ -48,7 +48,7 @@ def describe(model: nn.Module, output: str, fixed: dict[str, int | None], target
         align_corners=model.align_corners,
         size_divisor=divisor or 1,
         **fixed,
-        min_side=MIN_SIDE,
+        min_side=MIN_SIDE + 1 if target == 'torch' and fixed['height'] is None else MIN_SIDE,
         precision=precision,
         weights_sha256=weights_sha256(model),
         pipeline=plain(test_pipeline(model)),
@@ -59,7 +59,7 @@ def describe(model: nn.Module, output: str, fixed: dict[str, int | None], target
 
 
 def image_channels(model: nn.Module) -> int:
-    return next(m.in_channels for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
+    return next(m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d))
 
 
 def test_pipeline(model: nn.Module) -> list[dict] | None:

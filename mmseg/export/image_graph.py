@@ -11,6 +11,8 @@ from mmseg.models.layers import export_forms, interpolate_bilinear
 from .graph import Network
 from .resizing import resizes_of
 
+HALF = 0.501  # rounds halves up, as cv2 does, and in every runtime: they are common, and each is off by its own 1e-6
+
 
 class ImageNetwork(nn.Module):
     """Images as they were loaded, uint8 B x H x W x channels (colours as RGB) -> their labels B x H x W.
@@ -24,7 +26,7 @@ class ImageNetwork(nn.Module):
         with_probability: give the probability of each label as well, float32 B x H x W.
 
     Raises:
-        TypeError: the model has a layer that no exported graph can hold.
+        TypeError: the model is no EncoderDecoder.
         ValueError: the pipeline has a step that the graph cannot do; the message names it.
     """
 
@@ -44,7 +46,8 @@ class ImageNetwork(nn.Module):
         with export_forms():
             x = image.permute(0, 3, 1, 2).float()
             for resize in self.resizes:
-                x = interpolate_bilinear(x, resize(*x.shape[-2:], x.device)).round().clamp(0, 255)
+                x = interpolate_bilinear(x, resize(*x.shape[-2:], x.device))
+                x = (x + HALF).floor().clamp(max=255)
             scores = self.scores(self.normalise(x), *x.shape[-2:])
             if self.resizes:
                 scores = interpolate_bilinear(scores, image.shape[1:3], self.model.align_corners)

@@ -34,7 +34,7 @@ def write_coreml(program: ExportedProgram, metadata: Metadata, path: Path) -> No
     Raises:
         ModuleNotFoundError: coremltools is missing; the message says how to get it.
     """
-    coremltools = need('coremltools', 'coremltools')
+    coremltools = need('coremltools', 'coreml')
     model = coremltools.convert(program.run_decompositions({}), convert_to='mlprogram')
     model.user_defined_metadata[KEY] = metadata.to_json()
     with tempfile.TemporaryDirectory(dir=path.parent, prefix='.coreml-') as folder:

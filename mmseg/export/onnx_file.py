@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -13,54 +16,79 @@ from mmseg.utils.atomic_file import atomic_write
 from .metadata import KEY, Metadata
 from .packages import need
 
-OPSET = 18
+OPSETS = {'tensorrt': 18}
+OPSET = 20  # of all others: the first with a GELU of its own
 LARGE = 1024  # numbers; smaller constants stay as they are
 
 
-def onnx_model(program: ExportedProgram, graph: nn.Module, metadata: Metadata, opset: int = OPSET):
-    """The model, with its weights inside and the metadata.
+def onnx_model(program: ExportedProgram, graph: nn.Module, fixed: dict[str, int | None], precision: str, opset: int):
+    """The model with its weights inside, an ``onnx.ModelProto``.
 
     Raises:
         ModuleNotFoundError: a package is missing; the message says how to get it.
         RuntimeError: a batch or size that was to be any is fixed in it.
+        TypeError: a layer has no form in ONNX; the message names it.
     """
     for package in ('onnx', 'onnxscript'):
         need(package)
-    with contextlib.redirect_stdout(io.StringIO()):  # its progress
-        exported = torch.onnx.export(
-            program, dynamo=True, opset_version=opset, input_names=graph.inputs, output_names=graph.outputs
-        )
-    model = exported.model_proto
-    _check_axes(model, graph.axes, metadata)
-    if metadata.precision != 'fp32':
-        _halve(model, metadata.precision)
-    model.producer_name, model.producer_version = 'lrformer', metadata.version
-    entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, metadata.to_json()
+    with contextlib.redirect_stdout(io.StringIO()), _quiet('onnxscript'):  # its progress, and what it cannot fold
+        try:
+            model = torch.onnx.export(
+                program, dynamo=True, opset_version=opset, input_names=graph.inputs, output_names=graph.outputs
+            ).model_proto
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise TypeError(_unknown_to_onnx(program, str(error))) from error
+    _check_axes(model, graph.axes, fixed)
+    if precision != 'fp32':
+        _halve(model, precision)
     return model
 
 
-def write_onnx(model, path: Path) -> None:
-    """Write the model to one file."""
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Only errors of this logger."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def write_onnx(model, metadata: Metadata, path: Path) -> None:
+    """Write the model to one file, with the metadata."""
+    model.producer_name, model.producer_version = 'lrformer', metadata.version
+    need('onnx').helper.set_model_props(model, {KEY: metadata.to_json()})
     with atomic_write(str(path)) as file:
         file.write(model.SerializeToString())
 
 
-def _check_axes(model, axes: tuple[str, ...], metadata: Metadata) -> None:
+def _check_axes(model, axes: tuple[str, ...], fixed: dict[str, int | None]) -> None:
     """Each axis of the input is what was asked for, by name; and so is the batch of what comes out."""
     (image,) = model.graph.input
     for name, axis in zip(axes, image.type.tensor_type.shape.dim, strict=True):
-        wanted = None if name == 'channels' else getattr(metadata, name)
-        if name != 'channels' and wanted is None:
+        if name in fixed and fixed[name] is None:
             if axis.HasField('dim_value'):
                 raise RuntimeError(f'the {name} of the ONNX graph is frozen to {axis.dim_value}')
             axis.dim_param = name
     for output in model.graph.output:
         axis = output.type.tensor_type.shape.dim[0]
-        if metadata.batch is None:
+        if fixed['batch'] is None:
             if axis.HasField('dim_value'):
                 raise RuntimeError(f'the batch of the ONNX output {output.name} is frozen to {axis.dim_value}')
             axis.dim_param = 'batch'
+
+
+def _unknown_to_onnx(program: ExportedProgram, message: str) -> str:
+    """The error of PyTorch's exporter, with the layer that it is about where it names a node."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    named = [nodes[name] for name in re.findall(r'%(\w+)', message) if name in nodes]
+    stack = named[0].meta.get('nn_module_stack') if named else None
+    if not stack:
+        return f'the network has no form in ONNX: {message.strip()[:500]}'
+    name, kind = list(stack.values())[-1]
+    return f'{name}: {getattr(kind, "__name__", kind)} cannot be exported, its {named[0].target} has no form in ONNX'
 
 
 def _halve(model, precision: str) -> None:

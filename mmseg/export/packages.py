@@ -1,11 +1,11 @@
-"""Packages of the extra ``export``."""
+"""Packages that only some exports need."""
 
 import importlib
 from types import ModuleType
 
 
 def need(package: str, extra: str = 'export') -> ModuleType:
-    """The package.
+    """The package, or a module of it.
 
     Raises:
         ModuleNotFoundError: it is not installed; the message says how to get it.
@@ -13,6 +13,6 @@ def need(package: str, extra: str = 'export') -> ModuleType:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        if error.name != package:
+        if not package.startswith(error.name):
             raise
-        raise ModuleNotFoundError(f'{package} is not installed: pip install "lrformer[{extra}]"') from error
+        raise ModuleNotFoundError(f'{error.name} is not installed: pip install "lrformer[{extra}]"') from error

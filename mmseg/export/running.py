@@ -51,10 +51,22 @@ def _of_tensors(network: Callable) -> Callable[[np.ndarray], Sequence[np.ndarray
     return run
 
 
+def _executorch(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    program = need('executorch.runtime', 'executorch').Runtime.get().load_program(path.read_bytes())
+    method = program.load_method('forward')
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        assert program is not None  # a method does not keep alive what it belongs to
+        return [value.numpy() for value in method.execute([torch.from_numpy(images)])]
+
+    return run
+
+
 RUNTIMES = {
     'onnx': ('onnxruntime', _onnxruntime),
     'tensorrt': ('onnxruntime', _onnxruntime),
     'openvino': ('OpenVINO', _openvino),
     'torch': ('torch.export', _torch),
+    'executorch': ('ExecuTorch', _executorch),
     'aotinductor': ('AOTInductor', _aotinductor),
 }

@@ -12,7 +12,8 @@ from .describing import MIN_SIDE, describe, image_channels, test_pipeline
 from .graph import Network
 from .image_graph import ImageNetwork
 from .metadata import Metadata
-from .onnx_file import HALVES, OPSET, onnx_model, write_onnx
+from .mobile import write_coreml, write_executorch
+from .onnx_file import HALVES, OPSET, OPSETS, onnx_model, write_onnx
 from .openvino_file import write_openvino
 from .program import trace
 from .torch_file import write_torch
@@ -20,9 +21,16 @@ from .torch_file import write_torch
 TARGETS = {  # with the suffix of their files
     'onnx': '.onnx',
     'openvino': '.xml',
-    'tensorrt': '.onnx',
     'torch': '.pt2',
     'aotinductor': '.pt2',
+    'tensorrt': '.onnx',
+    'executorch': '.pte',
+    'coreml': '.mlpackage',
+}
+FIXED_TARGETS = {  # with the axes of which they take one length
+    'aotinductor': ('height', 'width'),
+    'executorch': ('batch', 'height', 'width'),
+    'coreml': ('batch', 'height', 'width'),
 }
 OUTPUTS = ('scores', 'labels', 'top1')
 HALF_TARGETS = {'fp16': ('onnx', 'openvino'), 'bf16': ('onnx',)}
@@ -62,6 +70,7 @@ class Export:
         self.output, self.precision = output, precision
         height, width = size or (None, None)
         self.fixed = dict(batch=batch, height=height, width=width)
+        self._onnx = {}
         if output == 'scores':
             self.graph = Network(self.reference)
         else:
@@ -72,8 +81,8 @@ class Export:
         """Raises RuntimeError where the batch or the size would be frozen against the request."""
         return trace(self.graph, image_channels(self.model), self.fixed)
 
-    def write(self, path: str | Path, target: str, opset: int = OPSET) -> Metadata:
-        """Write the file for one of TARGETS.
+    def write(self, path: str | Path, target: str, opset: int | None = None) -> Metadata:
+        """Write the file for one of TARGETS; ``opset`` is ONNX's, None for the target's.
 
         Returns:
             What it says about itself.
@@ -85,21 +94,30 @@ class Export:
             RuntimeError: the batch or the size would be frozen against the request.
         """
         path = Path(path)
-        _check_target(path, target, self.precision)
-        if target == 'aotinductor' and self.fixed['height'] is None:
-            raise ValueError(f'{path}: AOTInductor compiles for one height and width: state them, as --size 512 512')
+        _check_target(path, target, self.precision, self.fixed)
+        opset = opset or OPSETS.get(target, OPSET)
         metadata = describe(self.model, self.output, self.fixed, target, self.precision)
         program = self.program
         path.parent.mkdir(parents=True, exist_ok=True)
         if target == 'torch':
             write_torch(program, metadata, path)
+        elif target == 'executorch':
+            write_executorch(program, metadata, path)
+        elif target == 'coreml':
+            write_coreml(program, metadata, path)
         elif target == 'aotinductor':
             write_aotinductor(program, metadata, path)
         elif target == 'openvino':
-            write_openvino(onnx_model(program, self.graph, metadata, opset), metadata, path)
+            write_openvino(self.onnx(opset), metadata, path)
         else:
-            write_onnx(onnx_model(program, self.graph, metadata, opset), path)
+            write_onnx(self.onnx(opset), metadata, path)
         return metadata
+
+    def onnx(self, opset: int):
+        """The ``onnx.ModelProto`` of the program, which several targets start from."""
+        if opset not in self._onnx:
+            self._onnx[opset] = onnx_model(self.program, self.graph, self.fixed, self.precision, opset)
+        return self._onnx[opset]
 
 
 def rounded(model: nn.Module, precision: str) -> nn.Module:
@@ -130,11 +148,14 @@ def _check_request(output: str, batch: int | None, size: tuple[int, int] | None,
         raise ValueError(f'precision={precision!r}: it is none of fp32, {", ".join(HALF_TARGETS)}')
 
 
-def _check_target(path: Path, target: str, precision: str) -> None:
+def _check_target(path: Path, target: str, precision: str, fixed: dict[str, int | None]) -> None:
     if target not in TARGETS:
         raise ValueError(f'target={target!r}: it is none of {", ".join(TARGETS)}')
     if path.suffix != TARGETS[target]:
         raise ValueError(f'{path}: a file for {target} is named *{TARGETS[target]}')
+    if any(fixed[name] is None for name in FIXED_TARGETS.get(target, ())):
+        one, batch = ' and '.join(FIXED_TARGETS[target]), ' --batch 1' if 'batch' in FIXED_TARGETS[target] else ''
+        raise ValueError(f'{path}: {target} compiles for one {one}: state it, as --size 512 512{batch}')
     if precision != 'fp32' and target not in HALF_TARGETS[precision]:
         known = '; '.join(f'{name} for {", ".join(targets)}' for name, targets in HALF_TARGETS.items())
         raise ValueError(f'precision={precision!r} for {target}: there is fp32 for all, {known}')

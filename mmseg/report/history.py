@@ -1,8 +1,9 @@
 """What happened in a run, read from its work dir: figures, starts, steps left out, pictures of validation."""
 
+import bisect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 RESUMED = re.compile(r'resumed from (.+) after (\d+) iterations')
 CIRCUMSTANCES = re.compile(r'was written under other circumstances \((.+)\): the global order')
+EPOCH = re.compile(r'one epoch is (\d+) iterations')
 LEFT_OUT = re.compile(r'iteration (\d+) left out, (.+) \(\d+ in a row')
 OWN = ('work_dir', 'resume', 'load_from', 'launcher')  # keys of a config that say nothing about how it trains
 
@@ -42,7 +44,8 @@ class History:
         starts: in order.
         left_out: iteration and reason of steps that were left out.
         pictures: by image, the files of its validations by iteration.
-        length: how many iterations it is to have, None where the config counts epochs.
+        length: how many iterations it is to have, None where that is not known.
+        iters_per_epoch: where it counts epochs.
         batch: the global batch, None where the config does not say.
     """
 
@@ -53,6 +56,7 @@ class History:
     left_out: list[tuple[int, str]] = field(default_factory=list)
     pictures: dict[str, dict[int, Path]] = field(default_factory=dict)
     length: int | None = None
+    iters_per_epoch: int | None = None
     batch: int | None = None
 
     @property
@@ -92,31 +96,49 @@ def read_history(work_dir: str | Path) -> History:
             if named := re.fullmatch(r'val_(.+)_(\d+)', picture.stem):
                 history.pictures.setdefault(named[1], {})[int(named[2])] = picture
     if before is not None:
-        history.length = (before.get('train_cfg') or {}).get('max_iters')
+        loop = before.get('train_cfg') or {}
+        history.length = loop.get('max_iters')
+        if history.iters_per_epoch and loop.get('max_epochs'):
+            history.length = history.iters_per_epoch * loop['max_epochs']
         loader = before.get('train_dataloader') or {}
         history.batch = loader.get('global_batch_size') or loader.get('batch_size')
     return history
 
 
 def _read_start(folder: Path, history: History) -> Start:
-    start = Start(folder.name)
+    start, left_out = Start(folder.name), []
     for file in folder.glob('*.log'):
         for line in file.read_text(encoding='utf-8', errors='replace').splitlines():
             if found := RESUMED.search(line):
                 start.source, start.resumed = found[1], int(found[2])
-                history.left_out = [(i, reason) for i, reason in history.left_out if i <= start.resumed]
+            elif found := EPOCH.search(line):
+                history.iters_per_epoch = int(found[1])
             elif found := CIRCUMSTANCES.search(line):
                 start.changes.append(found[1])
             elif found := LEFT_OUT.search(line):
-                history.left_out.append((int(found[1]), found[2]))
+                left_out.append((int(found[1]), found[2]))
+    _go_back(history, start.resumed)
+    history.left_out += left_out
     return start
 
 
+def _go_back(history: History, iteration: int) -> None:
+    """Forget what an earlier start did after the iteration that a later one begins at."""
+    history.left_out = [(i, reason) for i, reason in history.left_out if i <= iteration]
+    history.pictures = {
+        name: kept
+        for name, files in history.pictures.items()
+        if (kept := {i: file for i, file in files.items() if i <= iteration})
+    }
+    for curves in (history.train, history.val):
+        for name, (x, y) in list(curves.items()):
+            count = bisect.bisect(x, iteration)
+            curves[name] = x[:count], y[:count]
+            if not count:
+                del curves[name]
+
+
 def _read_scalars(file: Path, history: History, resumed: int) -> None:
-    """Add a start's lines; what an earlier start logged after the iteration where this one began is gone."""
-    for x, y in (*history.train.values(), *history.val.values()):
-        while x and x[-1] > resumed:
-            x.pop(), y.pop()
     iteration = resumed
     for line in file.read_text(encoding='utf-8').splitlines():
         try:
@@ -154,6 +176,11 @@ def _flat(value: object, key: str = '') -> Iterator[tuple[str, str]]:
         yield key, repr(value)
 
 
+def index_of_best(name: str, values: Sequence[float]) -> int:
+    """Of losses the lowest, of other figures the highest."""
+    return (min if 'loss' in name else max)(range(len(values)), key=values.__getitem__)
+
+
 def summary(run: History) -> Table:
     """A run in a table: what and how much."""
     table = Table('of', 'value', title=run.name)
@@ -168,7 +195,7 @@ def summary(run: History) -> Table:
             table.add_row(name, f'{values[-1]:.4g}, at first {values[0]:.4g}')
     for name, (iterations, values) in run.val.items():
         if 'time' not in name:
-            best = max(range(len(values)), key=values.__getitem__)
+            best = index_of_best(name, values)
             text = f'{values[-1]:.2f} after {iterations[-1]}, best {values[best]:.2f} after {iterations[best]}'
             table.add_row(name, text)
     return table

@@ -44,7 +44,7 @@ def write_comparison(reports: Sequence[str | Path], folder: str | Path) -> Path:
 
     counts = [
         image_counts(
-            {name: np.array(row[2]).reshape(4, -1) for name, row in zip(names, of_run, strict=True)},
+            {name: np.array(row[2], dtype=np.int64) for name, row in zip(names, of_run, strict=True)},
             names,
             len(classes),
         )

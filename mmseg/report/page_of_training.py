@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.image_file import read_image
 
-from .history import History, read_history
+from .history import History, index_of_best, read_history
 from .page import write_page
 
 POINTS = 1000  # of a curve
@@ -44,10 +44,9 @@ def write_training_report(work_dirs: Sequence[str | Path], folder: str | Path) -
     """
     runs = [read_history(work_dir) for work_dir in work_dirs]
     names = _distinct([run.name for run in runs], work_dirs)
-    data = dict(
-        runs=[_run(run, name) for run, name in zip(runs, names, strict=True)],
-        plots=[dict(title=title, names=_names(runs, title, parts), log=log) for title, parts, log in PLOTS],
-    )
+    shown = [_run(run, name) for run, name in zip(runs, names, strict=True)]
+    plots = [dict(title=title, names=_names(shown, title, parts), log=log) for title, parts, log in PLOTS]
+    data = dict(runs=shown, plots=[plot for plot in plots if plot['names']])
     samples = {name: _samples(run) for run, name in zip(runs, names, strict=True)}
     title = f'Training of {names[0]}' if len(runs) == 1 else f'{len(runs)} trainings'
     page = write_page(Path(folder, 'training.html'), 'training.html', title, {}, dict(data=data, samples=samples))
@@ -75,7 +74,7 @@ def _run(run: History, name: str) -> dict:
         length=run.length,
         left=None if left is None else str(timedelta(seconds=round(left))),
         latest=latest,
-        best={name: max(run.val[name][1]) for name in latest},
+        best={name: y[index_of_best(name, y)] for name in latest for y in run.val[name][1:]},
         starts=[vars(start) for start in run.starts],
         left_out=run.left_out,
     )
@@ -87,10 +86,10 @@ def _thin(x: list[int], y: list[float]) -> dict:
     return dict(x=[x[i] for i in kept], y=[y[i] for i in kept])
 
 
-def _names(runs: Sequence[History], title: str, parts: Sequence[str]) -> list[str]:
+def _names(runs: Sequence[dict], title: str, parts: Sequence[str]) -> list[str]:
     if title == 'Validation':
-        return list(dict.fromkeys(name for run in runs for name in run.val if '.' not in name and 'time' not in name))
-    names = dict.fromkeys(name for run in runs for name in (*run.train, 'images per second'))
+        return list(dict.fromkeys(name for run in runs for name in run['val'] if '.' not in name))
+    names = dict.fromkeys(name for run in runs for name in run['train'])
     return [name for name in names if any(part in name for part in parts)]
 
 
@@ -114,7 +113,7 @@ def _small(file: Path) -> bytes:
 
 def _picture(data: dict) -> bytes:
     """The plots as one PNG."""
-    plots = [plot for plot in data['plots'] if plot['names']]
+    plots = data['plots']
     columns = min(3, max(len(plots), 1))
     rows = max(1, math.ceil(len(plots) / columns))
     figure = Figure(figsize=(5 * columns, 3.4 * rows), layout='constrained')

@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 
 from mmseg.evaluation.metrics.figures import divide
 
-RESAMPLES = 1000
+RESAMPLES, AT_A_TIME = 1000, 50
 LEVEL = 95  # percent of the resamples that an interval holds
 
 
@@ -31,9 +31,14 @@ def resampled_iou(counts: Sequence[csr_matrix], classes: int, seed: int = 0) -> 
     Returns:
         For each run RESAMPLES x C, NaN where a draw has neither annotation nor prediction of a class.
     """
-    images = counts[0].shape[0]
-    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=RESAMPLES)
-    drawn = [(of_run.T @ draws.T).T.reshape(RESAMPLES, 3, classes) for of_run in counts]
+    images, random = counts[0].shape[0], np.random.default_rng(seed)
+    parts: list[list[np.ndarray]] = [[] for _ in counts]
+    for start in range(0, RESAMPLES, AT_A_TIME):
+        size = min(AT_A_TIME, RESAMPLES - start)
+        draws = random.multinomial(images, np.full(images, 1 / images), size=size)
+        for of_run, part in zip(counts, parts, strict=True):
+            part.append((of_run.T @ draws.T).T.reshape(size, 3, classes))
+    drawn = [np.concatenate(part) for part in parts]
     return [
         divide(hit, labelled + predicted - hit) for hit, labelled, predicted in (np.moveaxis(d, 1, 0) for d in drawn)
     ]

@@ -38,8 +38,7 @@ class _Exported(BaseModel):
 
     def __init__(self, file: str | Path, backend: str | None = None, test_cfg: dict | None = None) -> None:
         session = open_session(file, backend)
-        facts = session.metadata
-        normalises = facts.input == 'normalised'
+        facts, normalises = session.metadata, session.metadata.input == 'normalised'
         size = (facts.height, facts.width)
         padding = dict(size=size) if all(size) else dict(size_divisor=facts.size_divisor)
         super().__init__(

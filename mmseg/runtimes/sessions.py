@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ class OnnxRuntimeSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what each size of image took
         # Waiting threads would take the cores from what PyTorch does between two images.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         content = file.read_bytes()  # given as bytes, a file cannot bring others in
@@ -49,18 +51,19 @@ class OnnxRuntimeSession:
 
 class OpenVinoSession:
     def __init__(self, file: Path, threads: int) -> None:
-        openvino = need('openvino')
-        settings = dict(
-            INFERENCE_NUM_THREADS=threads,
-            PERFORMANCE_HINT='LATENCY',
-            INFERENCE_PRECISION_HINT='f32',  # it would take bfloat16 on some processors
-        )
+        core = need('openvino').Core()
         try:
-            model = openvino.Core().read_model(file)
-            self._compiled = openvino.Core().compile_model(model, 'CPU', settings)
+            model = core.read_model(file)
         except Exception as error:
             raise _unreadable(file, 'openvino', error) from error
         self.metadata = Metadata.from_json(_entry(model), str(file))
+        settings = dict(INFERENCE_NUM_THREADS=threads, PERFORMANCE_HINT='LATENCY')
+        if self.metadata.precision != 'int8':  # there, what is not in bytes may be in bfloat16
+            settings['INFERENCE_PRECISION_HINT'] = 'f32'
+        try:
+            self._compiled = core.compile_model(model, 'CPU', settings)
+        except Exception as error:
+            raise _unreadable(file, 'openvino', error) from error
         self._requests = threading.local()  # one of them does one thing at a time
 
     def run(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
@@ -69,6 +72,7 @@ class OpenVinoSession:
         return list(self._requests.own.infer([inputs]).values())
 
 
+_sessions = WeakValueDictionary()  # those in use, of which each is opened once
 BACKENDS = dict(onnxruntime=OnnxRuntimeSession, openvino=OpenVinoSession)
 
 
@@ -96,7 +100,12 @@ def open_session(file: str | Path, backend: str | None = None) -> Session:
         raise ValueError(f'{file}: onnxruntime reads .onnx files alone; take backend={usual!r}')
     if not file.is_file():
         raise FileNotFoundError(f'{file} does not exist')
-    return BACKENDS[backend](file, torch.get_num_threads())
+    state = file.stat()
+    key = (file.resolve(), state.st_mtime_ns, state.st_size, backend, torch.get_num_threads())
+    session = _sessions.get(key)
+    if session is None:
+        session = _sessions[key] = BACKENDS[backend](file, torch.get_num_threads())
+    return session
 
 
 def _unreadable(file: Path, runtime: str, error: Exception) -> ValueError:

@@ -52,6 +52,10 @@ class LRFormerClassifier(LRFormer):
         drop_path_rate: float = 0.0,
         **sizes,
     ) -> None:
+        if 'out_indices' in sizes:
+            raise TypeError(
+                'LRFormerClassifier: out_indices goes with features_only=True; the classifier needs all stages'
+            )
         super().__init__(variant, in_channels=in_chans, drop_path_rate=drop_path_rate, **sizes)
         self.num_classes, self.in_chans = num_classes, in_chans
         self.num_features = self.head_hidden_size = self.out_channels[-1]
@@ -172,7 +176,8 @@ class LRFormerClassifier(LRFormer):
         if 'norm.weight' not in weights:
             self.norm = nn.Identity()
         rows = [len(value) for name, value in weights.items() if name in ('head.weight', 'head.fc.weight')]
-        if rows != [self.num_classes]:
+        other_classes = rows != [self.num_classes]
+        if other_classes:
             weights = {name: value for name, value in weights.items() if not name.startswith('head.')}
             if self.num_classes:
                 theirs = f'{rows[0]} classes' if rows else 'no classifier'
@@ -181,7 +186,8 @@ class LRFormerClassifier(LRFormer):
                     logger='current',
                     level=logging.WARNING,
                 )
-        load_model_weights(self, weights, source=file, may_be_missing=r'head\.fc\.', adapt_input_channels=True)
+        may_be_missing = r'head\.fc\.' if other_classes else r'(?!)'
+        load_model_weights(self, weights, source=file, may_be_missing=may_be_missing, adapt_input_channels=True)
 
 
 def _cfg(file: str = '', **facts) -> dict:

@@ -33,6 +33,7 @@ def test_it_says_what_it_found_and_wrote(tmp_path, run):
     report = json.loads((tmp_path / 'my_pets_files' / 'report.json').read_text())
     assert sum(entry['pixels'] for entry in report['classes']) == 6 * 48 * 64
     assert [entry['name'] for entry in report['classes']] == list(CLASSES)
+    assert main(['check', 'my_pets.py', '--nproc', '1']) == 0
 
 
 def test_options_reach_the_config(tmp_path, run):

@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip('onnx', reason='the extra "export" is not installed')
 pytest.importorskip('onnxruntime', reason='the extra "export" is not installed')
 
-from mmseg.apis import inference_model
+from mmseg.apis import inference_model, init_model
 
 from ..test_runtimes import tiny
 
@@ -26,14 +26,17 @@ BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', '
 WEB = EXAMPLES / 'browser/node_modules/onnxruntime-web'
 
 
-@pytest.fixture(params=('scores', 'masks'))
+@pytest.fixture(params=('scores', 'masks', 'labels'))
 def work(request, tmp_path):
     """A folder with ``model.onnx`` and ``picture.png``, and the labels that PyTorch gives."""
     segmentor = tiny.model()
-    fixed = (None, None, None) if request.param == 'scores' else (1, None, None)
-    tiny.write(tmp_path / 'model.onnx', segmentor, fixed, output=request.param)
     image = cv2.resize(np.random.default_rng(1).integers(0, 256, (8, 12, 3), dtype=np.uint8), (96, 64))
     cv2.imwrite(str(tmp_path / 'picture.png'), image)
+    if request.param == 'labels':
+        model = init_model(tiny.write_labeller(tmp_path / 'model.onnx', segmentor))
+        return tmp_path, inference_model(model, image).pred_sem_seg.data[0].numpy()
+    fixed = (None, None, None) if request.param == 'scores' else (1, None, None)
+    tiny.write(tmp_path / 'model.onnx', segmentor, fixed, output=request.param)
     labels = inference_model(segmentor, image).pred_sem_seg.data[0].numpy()
     assert len(np.unique(labels)) == 3
     return tmp_path, labels

@@ -19,7 +19,7 @@ def model():
 
 
 def test_takes_one_size(model, tmp_path):
-    with pytest.raises(ValueError, match=r'a.pt2: AOTInductor compiles for one height and width.* --size 512 512'):
+    with pytest.raises(ValueError, match=r'a.pt2: aotinductor compiles for one height and width.* --size 512 512'):
         Export(model).write(tmp_path / 'a.pt2', 'aotinductor')
     assert not list(tmp_path.iterdir())
 

@@ -16,15 +16,21 @@ for package in ('onnx', 'onnxscript', 'onnxruntime', 'openvino'):
     pytest.importorskip(package, reason=f'{package} is part of the extra "export"')
 
 SCENES = 'configs_local/lrformer/lrformer-n{}_scenes-128x128.py'
-SMALL = {'model.backbone.depths': (1, 1, 1, 1)}
-SMALL_PLUS = {**SMALL, 'model.decode_head.num_encoder_layers': 1, 'model.decode_head.num_decoder_layers': 2}
+SMALL = {
+    '': {'model.backbone.depths': (1, 0, 0, 0)},
+    '-plus': {
+        'model.backbone.depths': (0, 0, 0, 1),
+        'model.decode_head.num_encoder_layers': 1,
+        'model.decode_head.num_decoder_layers': 2,
+    },
+}
 CELLS = [(1, 64, 64), (3, 65, 91), (1, 91, 65), (2, 33, 140)]
 ROOT = Path(__file__).parents[2]
 
 
 def small_model(head: str):
     torch.manual_seed(0)
-    model = init_model(ROOT / SCENES.format(head), device='cpu', cfg_options=SMALL_PLUS if head else SMALL)
+    model = init_model(ROOT / SCENES.format(head), device='cpu', cfg_options=SMALL[head])
     parity.draw_weights(model)
     return model
 

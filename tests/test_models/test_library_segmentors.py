@@ -117,6 +117,20 @@ def test_streamed_labels_are_those_of_whole_scores(name):
     assert whole[0].seg_logits.data.shape == (5, *x.shape[-2:])
 
 
+def test_it_exports(tmp_path):
+    pytest.importorskip('onnx', reason='onnx is part of the extra "export"')
+    from mmseg.export import Export, parity
+    from mmseg.export.running import open_file
+
+    work = Export(
+        build('smp-fpn', data_preprocessor=dict(type='SegDataPreProcessor', mean=[0] * 3, std=[1] * 3)).eval()
+    )
+    work.write(tmp_path / 'network.pt2', 'torch')
+    _, run = open_file(tmp_path / 'network.pt2', 'torch')
+    [comparison] = parity.compare(work, run, [(2, 64, 96)], parity.drawn_pictures(2))
+    assert comparison.error < 1e-5 and comparison.equal > 0.999
+
+
 @pytest.mark.parametrize('name', ['hf-mask2former', 'hf-eomt'])
 def test_segments_of_an_image_without_labels(name):
     model = build(name)

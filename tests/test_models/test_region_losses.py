@@ -288,3 +288,38 @@ def test_one_iteration_in_bfloat16(name):
     assert losses[f'decode.{loss_name}'].dtype == torch.float32 and 'aux.loss_plain' in losses
     sum(value for key, value in losses.items() if 'loss' in key).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_dice_of_shares():
+    scores, label = make(ignored=0)
+    loss = MODELS.build(dict(type='DiceLoss'))
+    torch.testing.assert_close(loss(scores, F.one_hot(label, CLASSES).movedim(-1, 1)), loss(scores, label))
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'message'),
+    [
+        (dict(type='FocalLoss', use_sigmoid=False), 'each class on its own'),
+        (dict(type='FocalLoss', alpha=2), 'alpha=2 from 0 to 1'),
+        (dict(type='TverskyLoss', alpha=0.3, beta=0.3), '1 together'),
+        (dict(type='TverskyLoss', smooth=0), 'smooth=0 must be above 0'),
+        (dict(type='LovaszLoss', loss_type='softmax'), "none of .'binary', 'multi_class'"),
+        (dict(type='LovaszLoss', classes='some'), 'list of class indices'),
+        (dict(type='OhemCrossEntropy', thres=0), 'thres=0 is above 0'),
+        (dict(type='BoundaryLoss', width=4), 'width=4 is not an odd number'),
+        (dict(type='DiceLoss', reduction='avg'), 'reduction must be one of'),
+        (dict(type='CrossEntropyLoss', label_smoothing=1), 'label_smoothing is a share'),
+    ],
+)
+def test_wrong_arguments(cfg, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(cfg)
+
+
+@pytest.mark.parametrize('name', ['tversky weighted', 'focal weighted', 'lovasz by image', 'ohem weighted'])
+def test_as_many_weights_as_classes(name):
+    scores, label = make(classes=5)
+    with pytest.raises(ValueError, match='numbers for 5 classes'):
+        MODELS.build({**LOSSES[name], 'class_weight': [1.0, 2.0]} | ({'alpha': 0.5} if 'focal' in name else {}))(
+            scores, label
+        )

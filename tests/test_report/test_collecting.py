@@ -196,3 +196,18 @@ def test_two_processes_find_what_one_finds(tmp_path):
         assert one.gallery.pictures == two.gallery.pictures and one.gallery.thumbs == two.gallery.thumbs
         assert one.images.keys() == two.images.keys()
         assert all(np.array_equal(one.images[name], two.images[name]) for name in one.images)
+
+
+def test_views_of_an_image_and_images_without_a_file():
+    """Test-time augmentation gives a list of batches; what has no path gets a number."""
+    metric = report_metric()
+    batch, sample = one_image(3)
+    sample.set_metainfo(dict(img_path=None))
+    blue, green, red = batch['inputs'][0]
+    blue[:], green[:], red[:] = 200, 100, 50
+    for _ in range(2):
+        metric.process(dict(inputs=[batch['inputs'], batch['inputs']]), [sample.to_dict()])
+    metric.evaluate(2)
+    assert list(metric.facts.images) == ['image_000000', 'image_000001']
+    picture = cv2.imdecode(np.frombuffer(metric.facts.gallery.pictures['image_000001']['image'], np.uint8), 1)
+    assert np.abs(picture - np.array([200.0, 100.0, 50.0])).max() < 4  # a JPEG

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmseg import cli
 from mmseg.evaluation import IoUMetric
 from mmseg.report import write_comparison, write_test_report, write_training_report
 from mmseg.report.page import read_page, write_page
@@ -130,7 +131,12 @@ def test_the_viewer_paints_labels_and_errors(tmp_path, chromium):  # noqa: F811
 
 @needs_chromium
 def test_two_thousand_images_load_their_thumbnails_when_they_are_seen(tmp_path, chromium):  # noqa: F811
-    page = report_of(tmp_path, range(2000), pictures=30)
+    metric = collected(range(20), pictures=30)
+    facts, names = metric.facts, sorted(metric.facts.images)
+    for number in range(20, 2000):
+        name, like = f'images/{number:04d}.jpg', names[number % 20]
+        facts.images[name], facts.gallery.thumbs[name] = facts.images[like], facts.gallery.thumbs[like]
+    page = write_test_report(tmp_path, facts, dict(mIoU=1.0), CLASSES, metric.palette, RUN)
     chromium.open(page)
     chromium.run('const g = document.querySelector("#group"); g.value = "all"; g.onchange()')
     assert chromium.run('document.querySelectorAll("#cards .card").length') == 2000
@@ -233,3 +239,18 @@ def test_several_trainings_lie_over_each_other(tmp_path, chromium):  # noqa: F81
     assert 'Losses: loss' in chromium.texts('#plots h3') and chromium.texts('#plots .legend')[0] == 'ab'
     chromium.run('const s = document.querySelector("#smooth"); s.value = "5"; s.onchange()')
     assert chromium.errors == []
+
+
+def test_wrong_use_of_the_commands(tmp_path, capsys):
+    for words, message in [
+        (['test'], 'what to test is missing'),
+        (['test', '--compare', 'a', 'b'], '--compare tests nothing'),
+        (['test', '--compare', 'a', '--report', 'c'], 'two or more reports'),
+        (['curves', str(tmp_path)], 'is no work dir of a training'),
+        (['curves'], 'DIR'),
+    ]:
+        assert cli.main(words) == 2, words
+        assert message in capsys.readouterr().err
+    pages = [str(trained(tmp_path / name)) for name in ('a', 'b')]
+    assert cli.main(['curves', *pages, '--out', str(tmp_path / 'both')]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / 'both' / 'training.html')

@@ -1,6 +1,7 @@
 """What timm's tools expect of its networks, asked of LRFormer."""
 
 import argparse
+import io
 
 import pytest
 import timm
@@ -15,6 +16,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.backbones import LRFormer
 
 from ..published import formula_image, formula_weights
+from ..test_zoo.hub import hub_at
 
 NAMES = [f'lrformer_{size}' for size in ('nano', 'tiny', 'small', 'base', 'large', 'xlarge')]
 SHALLOW = dict(depths=(1, 1, 2, 1))
@@ -157,6 +159,17 @@ def test_checkpointing_of_gradients():
 def test_unknown_keys_are_refused():
     with pytest.raises(TypeError, match="unknown key 'window_size'"):
         nano(window_size=7)
+    with pytest.raises(TypeError, match='out_indices goes with features_only=True'):
+        nano(out_indices=(1, 2))
+
+
+def test_pretrained_comes_from_the_hub(tmp_path, monkeypatch):
+    weights, content = classifier_weights(), io.BytesIO()
+    torch.save(dict(model=weights), content)
+    with hub_at(monkeypatch, tmp_path, 'yuhuan-wu/LRFormer-Models') as hub:
+        hub.put('LRFormer_tiny.pth', content.getvalue())
+        model = timm.create_model('lrformer_tiny', pretrained=True)
+    torch.testing.assert_close(model.get_classifier().weight.detach(), weights['head.weight'])
 
 
 @pytest.mark.parametrize('norm', [True, False])
@@ -191,6 +204,11 @@ def test_published_weights_on_other_tasks(tmp_path, monkeypatch):
     maps = timm.create_model('lrformer_tiny', features_only=True, out_indices=(0, 1), **options)
     torch.testing.assert_close(maps.model.stages[1].embed.norm.bias.detach(),
                                classifier_weights()['patch_embed2.norm.bias'])  # fmt: skip
+    torch.save({k: v for k, v in classifier_weights().items() if k != 'head.bias'}, half := tmp_path / 'half.pth')
+    options['pretrained_cfg_overlay']['file'] = str(half)
+    with pytest.raises(ValueError, match='in the model only.*head.fc.bias'):
+        timm.create_model('lrformer_tiny', **options)
+    options['pretrained_cfg_overlay']['file'] = str(file)
     with pytest.raises(ValueError, match="the file holds variant 't'.*the model is variant 's'"):
         timm.create_model('lrformer_small', **options)
 

@@ -161,3 +161,86 @@ def test_a_script_run_from_a_shell_ends_with_its_exit_code(coco_tree):
 def test_a_process_count_of_zero_is_refused(coco_tree, run):
     with pytest.raises(SystemExit):
         run('coco_stuff164k', coco_tree, '--nproc', 0)
+
+
+def write_image(path, array, **kwargs):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **kwargs)
+
+
+def test_voc_aug(tmp_path, run):
+    savemat = pytest.importorskip('scipy.io').savemat
+    lists = tmp_path / 'VOC2012' / 'ImageSets' / 'Segmentation'
+    lists.mkdir(parents=True)
+    (lists / 'val.txt').write_text('c\n')
+    for name, value in (('b', 5), ('c', 9)):
+        write_image(tmp_path / 'VOC2012' / 'SegmentationClass' / f'{name}.png', np.full((3, 4), value, dtype=np.uint8))
+    cls = tmp_path / 'benchmark_RELEASE' / 'dataset' / 'cls'
+    cls.mkdir(parents=True)
+    for name in 'ab':
+        savemat(cls / f'{name}.mat', {'GTcls': {'Segmentation': np.full((3, 4), 7, dtype=np.uint8)}})
+    code, printed = run('voc_aug', tmp_path, '--nproc', 1)
+    assert code == 0 and '3 files converted, 0 failed' in printed
+    target = tmp_path / 'VOC2012' / 'SegmentationClassAug'
+    found = {path.stem: np.unique(np.asarray(Image.open(path))).tolist() for path in target.iterdir()}
+    assert found == {'a': [7], 'b': [5], 'c': [9]}
+    assert (lists / 'trainaug.txt').read_text() == 'a\nb\n'
+
+
+def test_potsdam_tiles(tmp_path, run):
+    colours = np.array(
+        [[0, 0, 0], [255, 255, 255], [0, 0, 255], [0, 255, 255], [0, 255, 0], [255, 255, 0], [255, 0, 0]]
+    )
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 7, (600, 900))
+    image = rng.integers(0, 256, (600, 900, 3), dtype=np.uint8)
+    download = tmp_path / 'download'
+    for number in ('2_10', '7_13'):
+        write_image(download / '2_Ortho_RGB' / f'top_potsdam_{number}_RGB.tif', image)
+        write_image(download / '5_Labels_all' / f'top_potsdam_{number}_label.tif', colours[labels].astype(np.uint8))
+    write_image(download / '5_Labels_all' / 'top_potsdam_3_10_label.tif', np.full((9, 9, 3), 7, dtype=np.uint8))
+    write_image(download / '2_Ortho_RGB' / 'top_potsdam_3_10_RGB.tif', np.zeros((9, 9, 3), dtype=np.uint8))
+    out = tmp_path / 'out'
+    code, printed = run('isprs', 'potsdam', download, out, '--nproc', 1)
+    assert code == 1 and '2 images converted, 24 files written, 1 failed' in printed
+    assert '[7, 7, 7]' in printed  # a colour of no class
+    starts = [(top, left) for top in (0, 88) for left in (0, 256, 388)]
+    for split, number in (('train', '2_10'), ('val', '7_13')):
+        names = {path.name for path in (out / 'ann_dir' / split).iterdir()}
+        assert names == {f'top_potsdam_{number}_{top}_{left}.png' for top, left in starts}
+    tile = 'train/top_potsdam_2_10_88_256.png'
+    assert np.array_equal(np.asarray(Image.open(out / 'ann_dir' / tile)), labels[88:600, 256:768])
+    assert np.array_equal(np.asarray(Image.open(out / 'img_dir' / tile)), image[88:600, 256:768])
+    (out / 'ann_dir' / tile).unlink()
+    assert ', 1 files written, ' in run('isprs', 'potsdam', download, out, '--nproc', 1)[1]  # goes on after a stop
+
+
+def test_vaihingen_needs_its_labels(tmp_path, run):
+    white = np.full((20, 30, 3), 255, dtype=np.uint8)
+    write_image(tmp_path / 'top' / 'top_mosaic_09cm_area1.tif', white)
+    code, printed = run('isprs', 'vaihingen', tmp_path, tmp_path / 'out', '--nproc', 1)
+    assert code == 1 and 'none of the files' in printed
+    write_image(tmp_path / 'gts_for_participants' / 'top_mosaic_09cm_area1.tif', white)
+    assert run('isprs', 'vaihingen', tmp_path, tmp_path / 'out', '--nproc', 1)[0] == 0
+    assert np.unique(np.asarray(Image.open(tmp_path / 'out/ann_dir/train/top_mosaic_09cm_area1_0_0.png'))) == [1]
+
+
+@pytest.mark.parametrize(
+    ('kind', 'image', 'label', 'names'),
+    [
+        ('drive', 'training/images/21_training.tif', 'training/1st_manual/21_manual1.gif', ('21', '21_manual1')),
+        ('chase_db1', 'Image_03L.jpg', 'Image_03L_1stHO.png', ('Image_03L', 'Image_03L_1stHO')),
+        ('hrf', 'images/02_dr.JPG', 'manual1/02_dr.tif', ('02_dr', '02_dr')),
+        ('stare', 'im0001.ppm', 'im0001.ah.ppm', ('im0001', 'im0001.ah')),
+    ],
+)
+def test_retina(kind, image, label, names, tmp_path, run):
+    vessels = np.zeros((8, 9), dtype=np.uint8)
+    vessels[3] = 255
+    write_image(tmp_path / image, np.full((8, 9, 3), 99, dtype=np.uint8))
+    write_image(tmp_path / label, vessels)
+    code, printed = run('retina', kind, tmp_path, tmp_path / 'out', '--nproc', 1)
+    assert code == 0, printed
+    assert (tmp_path / 'out' / 'images' / 'training' / f'{names[0]}.png').exists()
+    found = np.asarray(Image.open(tmp_path / 'out' / 'annotations' / 'training' / f'{names[1]}.png'))
+    assert np.array_equal(found, vessels // 255)

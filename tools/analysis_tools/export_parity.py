@@ -2,7 +2,8 @@
 
     python tools/analysis_tools/export_parity.py CONFIG [CHECKPOINT] --out DIR [--images DIR] [--targets onnx ...]
 
-Without a checkpoint all weights are drawn, so that every layer matters to the scores.
+Files that are there already are compared as they are. Without a checkpoint all weights are drawn, so that every layer
+matters to the scores.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from mmseg.apis import init_model
 from mmseg.export import TARGETS, Export, parity
+from mmseg.export.describing import describe
 from mmseg.export.running import open_file
 
 SIZES = ((128, 128), (161, 203), (203, 161), (512, 704), (33, 700))
@@ -37,7 +39,9 @@ def main() -> None:
     work = Export(model, args.output)
     for target in args.targets:
         path = args.out / f'{Path(args.config).stem}-{target}{TARGETS[target]}'
-        metadata = work.write(path, target)
+        if not path.exists():
+            work.write(path, target)
+        metadata = describe(model, work.output, work.fixed, target, work.precision)
         runtime, run = open_file(path, target)
         comparisons = parity.compare(work, run, cells, pictures)
         parity.write_report(Path(f'{path}.parity.json'), comparisons, runtime, metadata)

@@ -79,7 +79,11 @@ def main() -> None:
     for axis, label in labels.items():
         axis.set(xlabel='side of the image', ylabel=label, xscale='log', yscale='log', xticks=args.sides)
         axis.set_xticks(args.sides, [str(side) for side in args.sides])
-    classes.set(xlabel='classes', ylabel=f'{unit} at {middle}x{middle}', ylim=(0, None))
+        axis.xaxis.set_minor_formatter('')
+        axis.yaxis.set_major_formatter('{x:g}')
+        axis.yaxis.set_minor_formatter('')
+    classes.set(xlabel='classes', ylabel=f'{unit} at {middle}x{middle}')
+    classes.set_ylim(0, 1.1 * max(classes.get_ylim()))
     for axis in (*labels, classes):
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)

@@ -132,7 +132,8 @@ def _of_colours(survey: Survey, named: ClassList | None, notes: Notes) -> Classe
     seen = survey.reading.label_palette
     if named is None or named.palette is None:
         names = named.names if named else [f'colour_{"_".join(map(str, colour))}' for colour in seen]
-        if len(names) != len(seen):
+        grey = all(len(set(colour)) == 1 for colour in seen)  # indices in three equal channels, in their order
+        if named and not (grey and len(names) == len(seen)):
             raise ValueError(
                 f'label maps have {len(seen)} colours {seen[:10]}, and {named.file} names {len(names)} classes, and '
                 'does not say which is which: write a file with "name,red,green,blue" in each line, --classes FILE'

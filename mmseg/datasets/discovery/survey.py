@@ -128,9 +128,7 @@ def _kind(path: str) -> tuple[str, str]:
 def _look(reading: Reading, item: tuple[str, str, bool]) -> Looked:
     image, label, in_statistics = item
     seen = Looked(inspect_files(reading, (image, label)))
-    problems = [
-        problem for problem in seen.facts.problems if problem[0] in ('colour-annotation', 'grey-rgb-annotation')
-    ]
+    problems = [problem for problem in seen.facts.problems if problem[0] in COLOURED]
     if problems:
         colours, counts = np.unique(colours_of(read_bytes(label, 'annotation'), label), return_counts=True)
         if len(colours) <= MAX_COLOURS:

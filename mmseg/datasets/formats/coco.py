@@ -10,7 +10,7 @@ from mmseg.utils.image_file import decode, read_bytes
 
 from .reading import UNUSED, note_unlabelled, once_each, read_json, the_image
 from .shapes import Area, Bitmap, Polygons, Shape
-from .source import Classes, Notes, Sample, Source
+from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
 
 GAPS = 'category ids that are not used (classes are counted without gaps)'
@@ -33,7 +33,7 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
     if any(panoptic):
         documents = [pair for pair, is_panoptic in zip(documents, panoptic, strict=True) if is_panoptic]
     categories = _categories(documents)
-    classes = Classes(list(categories.values()), ignore_rest or any(panoptic))
+    classes = ClassNames(list(categories.values()), ignore_rest or any(panoptic))
     index = {id_: classes.index(name) for id_, name in categories.items()}
     _note_gaps(categories, notes)
     read = _panoptic if any(panoptic) else _instances

@@ -6,7 +6,7 @@ import numpy as np
 
 from .reading import DAMAGED, UNUSED, note_unlabelled, once_each, the_image
 from .shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
-from .source import BACKGROUND, Classes, Notes, Sample, Source
+from .source import BACKGROUND, ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
 
 TRACKS = 'tracks of a video, which belong to no image file, not drawn'
@@ -31,7 +31,7 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
         for label in root.iterfind('meta//labels/label')
     }
     used = sorted({shape.get('label') for _, root in roots for image in root.iterfind('image') for shape in image})
-    classes = Classes([*listed, *(name for name in used if name not in listed and name)], ignore_rest)
+    classes = ClassNames([*listed, *(name for name in used if name not in listed and name)], ignore_rest)
     samples = []
     for name, root in roots:
         for track in root.iterfind('track'):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .reading import UNUSED, note_unlabelled, once_each, read_json, the_image
 from .shapes import Area, Ellipse, Polygons, Shape
-from .source import Classes, Notes, Sample, Source
+from .source import ClassNames, Notes, Sample, Source
 from .tree import IMAGE_SUFFIXES, Tree, split_of
 
 KINDS = ('polygonlabels', 'rectanglelabels', 'ellipselabels', 'brushlabels')
@@ -34,7 +34,7 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
         return None
     results = [(name, task, _results(task, name, notes)) for name, task in tasks]
     used = sorted({label for _, _, found in results for result in found for label in _labels(result)})
-    classes = Classes(used, ignore_rest)
+    classes = ClassNames(used, ignore_rest)
     samples = []
     for name, task, found in results:
         image = _image(tree, task, name, notes)

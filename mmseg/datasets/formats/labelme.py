@@ -6,7 +6,7 @@ import numpy as np
 
 from .reading import DAMAGED, UNUSED, note_unlabelled, once_each, read_json, the_image
 from .shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
-from .source import Classes, Notes, Sample, Source
+from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
 
 
@@ -26,7 +26,7 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
             notes.add(DAMAGED, f'{name} (no list "shapes")', left_out=True)
     # By name: in the order of the files, one more image would renumber the classes.
     used = sorted({str(shape['label']) for _, document in labelled for shape in document['shapes']})
-    classes = Classes(used, ignore_rest)
+    classes = ClassNames(used, ignore_rest)
     for name, document in labelled:
         image = the_image(tree, document.get('imagePath') or PurePosixPath(name).stem, name, notes)
         if image is None:

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -32,6 +32,7 @@ ENDS = {'tr': 'train', 'ts': 'test', 'va': 'val'}  # imagesTr, labelsTr
 PEEKED = 4  # files of a folder that are looked into
 FEW = 64  # values, or colours, that a label map has at most
 ORPHANS = 'label maps without an image'
+SEVERAL = 'images with several label maps'
 AMBIGUOUS = 'images of one name, to which the same label map would belong'
 
 
@@ -75,17 +76,22 @@ def find(tree: Tree, labels: str | None = None, by_content: bool = True) -> Sour
     maps = _one_set(maps, {name.key for name in images}, labels is not None)
     notes = Notes()
     by_key = _unique(images, notes)
-    pairs = {}
+    by_stem = _alone(by_key)
+    found = defaultdict(list)
     for label in maps:
-        image = by_key.get(label.key) or _by_beginning(label.key, by_key)
+        image = by_key.get(label.key) or by_stem.get(label.key[-1:]) or _by_beginning(label.key, by_key)
         if image is None:
             notes.add(ORPHANS, label.path, left_out=True)
         else:
-            pairs[image.path] = label.path
-    if not pairs:
+            found[image.path].append(label.path)
+    if not found:
         return None
+    for image, several in found.items():
+        if len(several) > 1:
+            notes.add(SEVERAL, f'{image}: {", ".join(several[:3])}', left_out=True)
+    pairs = {image: several[0] for image, several in found.items() if len(several) == 1}
     for image in by_key.values():
-        if image.path not in pairs:
+        if image.path not in found:
             notes.add(UNLABELLED, image.path, left_out=True)
     samples = [Sample(image, label, split_of(image) or split_of(label)) for image, label in sorted(pairs.items())]
     return Source('images and label maps', samples, notes=notes)
@@ -106,7 +112,7 @@ def _read_name(path: str) -> Name:
         for token in filter(None, re.split(r'[^0-9A-Za-z]+', part)):
             role, rest = _role(token.lower())
             if role == 'label':
-                words.append(token.lower())
+                words.append(token.lower().rstrip('0123456789'))
             if role:
                 roles.append((place < len(parts.parts) - 1, role))
                 token = rest
@@ -198,6 +204,12 @@ def _unique(images: list[Name], notes: Notes) -> dict[tuple, Name]:
         if len(group) > 1:
             notes.add(AMBIGUOUS, ' and '.join(name.path for name in group[:3]), len(group), left_out=True)
     return {key: group[0] for key, group in by_key.items() if len(group) == 1}
+
+
+def _alone(by_key: dict[tuple, Name]) -> dict[tuple, Name]:
+    """The images whose own name, without folders, no other image has: their label maps' folders may differ in more."""
+    counts = Counter(key[-1:] for key in by_key)
+    return {key[-1:]: name for key, name in by_key.items() if key and counts[key[-1:]] == 1}
 
 
 def _by_beginning(key: tuple[str, ...], by_key: dict[tuple, Name]) -> Name | None:

@@ -98,7 +98,7 @@ class Source:
     extract: Callable[[str, int], None] | None = None
 
 
-class Classes:
+class ClassNames:
     """Class names in the order of their first use, with the background before all.
 
     Args:

@@ -2,7 +2,6 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -143,13 +142,6 @@ def _words(text: str) -> list[str]:
             words.append(current)
             current = ''
     return [*words, current] if current else words
-
-
-def common_folder(names: Iterable[str]) -> str:
-    """The deepest folder that holds all of them; '' is the root."""
-    folders = {PurePosixPath(name).parent for name in names}
-    common = os.path.commonpath([str(folder) for folder in folders]) if folders else ''
-    return '' if common == '.' else common
 
 
 def _is_hidden(name: str) -> bool:

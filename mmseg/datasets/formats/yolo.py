@@ -8,7 +8,7 @@ import yaml
 
 from .reading import DAMAGED, UNUSED, note_unlabelled, once_each, the_image
 from .shapes import Area, Polygons, Shape
-from .source import Classes, Notes, Sample, Source
+from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
 
 NAME_FILES = ('data.yaml', 'dataset.yaml', 'data.yml', 'dataset.yml')
@@ -28,7 +28,7 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
     parsed = {name: _parse(tree, name, notes) for name in texts}
     highest = max((number for lines in parsed.values() if lines for number, _ in lines), default=0)
     names = _names(tree, highest)
-    classes = Classes(list(names.values()), ignore_rest)
+    classes = ClassNames(list(names.values()), ignore_rest)
     for name, lines in parsed.items():
         image = None if lines is None else the_image(tree, _image_name(name), name, notes)
         if image is None:

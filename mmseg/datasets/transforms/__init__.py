@@ -1,8 +1,9 @@
-from mmcv.transforms import RandomFlip, Resize
+from mmcv.transforms import Resize
 
 from .crop import RandomCrop
 from .cutout import RandomCutOut
 from .edge import GenerateEdge
+from .flip import RandomFlip
 from .formatting import PackSegInputs
 from .intensity import CLAHE, AdjustGamma, Rerange, RGB2Gray
 from .loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray

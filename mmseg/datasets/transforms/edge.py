@@ -13,8 +13,8 @@ NEIGHBOURS = ((-1, 0), (0, 1), (1, 1), (1, -1))
 class GenerateEdge(Transform):
     """Adds ``gt_edge_map``, H x W uint8: 1 where the annotation's classes meet, 0 elsewhere.
 
-    A boundary with ignored pixels is none. The map moves with the annotation in later transforms, and
-    :class:`PackSegInputs` packs it.
+    A boundary with ignored pixels is none. It comes after mmcv's ``Resize`` and ``Pad``, which know ``gt_seg_map``
+    only; other steps move it along, and :class:`PackSegInputs` packs it.
 
     Args:
         edge_width: Width of an edge in pixels.

@@ -54,7 +54,7 @@ class PackSegInputs(Transform):
             img = results['img']
             if img.ndim == 2:
                 img = img[..., None]
-            packed['inputs'] = torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
+            packed['inputs'] = torch.from_numpy(np.array(img.transpose(2, 0, 1), order='C'))
 
         sample = SegDataSample()
         if results.get('gt_seg_map') is not None:
@@ -64,6 +64,11 @@ class PackSegInputs(Transform):
             data = torch.from_numpy(np.ascontiguousarray(labels[None], dtype=np.int64))
             sample.gt_sem_seg = PixelData(data=data)
         if results.get('gt_edge_map') is not None:
+            if results['gt_edge_map'].shape != results['img'].shape[:2]:
+                raise ValueError(
+                    f"gt_edge_map of '{results.get('img_path')}' has another size than the image: GenerateEdge comes "
+                    'after Resize and Pad'
+                )
             data = torch.from_numpy(np.ascontiguousarray(results['gt_edge_map'][None], dtype=np.int64))
             sample.set_field(PixelData(data=data), 'gt_edge_map', dtype=PixelData)
         sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from .exporting import exporting
+
 
 class Linear(nn.Linear):
     """``nn.Linear``, ... x in_features -> ... x out_features, by :func:`linear`."""
@@ -46,6 +48,7 @@ def served_by_onednn(x: Tensor, weight: Tensor) -> bool:
         and not torch.is_autocast_enabled('cpu')
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
+        and not exporting()
     )
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from .exporting import exporting
 from .linear import linear, linear_gelu, product, served_by_onednn
 from .strips import in_strips, strips, strips_and_halos
 
@@ -22,7 +23,7 @@ class ResidualDWConv(nn.Conv2d):
         super().__init__(dim, dim, 3, padding=1, groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        if served_by_onednn(x, self.weight):  # one convolution, whose central weights are greater by 1
+        if exporting() or served_by_onednn(x, self.weight):  # one convolution, whose central weights are greater by 1
             return self._conv_forward(x, self.weight + _CENTRE, self.bias)
         return residual(x, super().forward(x))
 
@@ -41,6 +42,8 @@ class PointwiseConv(nn.Conv2d):
         super().__init__(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor, gelu: bool = False) -> Tensor:
+        if exporting():  # runtimes have a layout for convolutions
+            return F.gelu(super().forward(x)) if gelu else super().forward(x)
         product = linear_gelu if gelu else linear
         return product(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 

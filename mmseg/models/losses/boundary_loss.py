@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
+from mmseg.utils.errors import require
 
 from .utils import checked_scores, one_hot
 
@@ -33,8 +34,10 @@ class BoundaryLoss(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (('width', width), ('tolerance', tolerance)):
-            if value < 1 + 2 * (name == 'width') or value % 2 == 0:
-                raise ValueError(f'BoundaryLoss: {name}={value} is not an odd number of pixels (width: 3 or more)')
+            require(
+                value % 2 == 1 and value >= (3 if name == 'width' else 1),
+                f'BoundaryLoss: {name}={value} is not an odd number of pixels (width: 3 or more)',
+            )
         self.loss_weight = loss_weight
         self.width, self.tolerance = width, tolerance
         self._loss_name = loss_name

@@ -66,9 +66,11 @@ class DiceLoss(nn.Module):
         weight: Tensor | None = None,
         avg_factor: float | Tensor | None = None,
         reduction_override: str | None = None,
-        ignore_index: int | None = 255,
+        ignore_index: int = 255,
     ) -> Tensor:
         """Loss of ``pred`` (scores, B x C x H x W) against ``target`` (class indices, B x H x W).
+
+        A target of the scores' shape is taken for the classes' shares in each pixel.
 
         Args:
             weight: a weight for each pixel, B x H x W.

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
+from mmseg.utils.errors import require
 
 from .resized_scores import sum_over_strips
 from .utils import (
@@ -44,11 +45,12 @@ class FocalLoss(nn.Module):
         loss_name: str = 'loss_focal',
     ) -> None:
         super().__init__()
-        if not use_sigmoid:
-            raise ValueError('FocalLoss is of each class on its own: use_sigmoid=False is not possible')
+        require(use_sigmoid, 'FocalLoss is of each class on its own: use_sigmoid=False is not possible')
         alphas = [alpha] if isinstance(alpha, (int, float)) else list(alpha)
-        if gamma < 0 or not all(0 <= one <= 1 for one in alphas):
-            raise ValueError(f'FocalLoss: gamma={gamma} is at least 0, alpha={alpha} from 0 to 1')
+        require(
+            gamma >= 0 and all(0 <= one <= 1 for one in alphas),
+            f'FocalLoss: gamma={gamma} is at least 0, alpha={alpha} from 0 to 1',
+        )
         self.gamma, self.alpha = gamma, alpha
         self.reduction = checked_reduction(reduction)
         self.class_weight = get_class_weight(class_weight)

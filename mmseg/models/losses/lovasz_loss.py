@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from mmseg.registry import MODELS
+from mmseg.utils.errors import require
 
 from .utils import checked_reduction, checked_scores, class_weight_tensor, get_class_weight, weight_reduce_loss
 
@@ -39,11 +40,13 @@ class LovaszLoss(nn.Module):
         loss_name: str = 'loss_lovasz',
     ) -> None:
         super().__init__()
-        if loss_type not in ('binary', 'multi_class'):
-            raise ValueError(f"LovaszLoss: loss_type={loss_type!r} is not 'binary' or 'multi_class'")
+        kinds = ('binary', 'multi_class')
+        require(loss_type in kinds, f'LovaszLoss: loss_type={loss_type!r} is none of {kinds}')
         listed = isinstance(classes, (list, tuple)) and all(isinstance(index, int) for index in classes) and classes
-        if classes not in ('all', 'present') and not listed:
-            raise ValueError(f"LovaszLoss: classes={classes!r} is not 'all', 'present' or a list of class indices")
+        require(
+            classes in ('all', 'present') or bool(listed),
+            f"LovaszLoss: classes={classes!r} is not 'all', 'present' or a list of class indices",
+        )
         self.loss_type, self.classes, self.per_image = loss_type, classes, per_image
         self.reduction = checked_reduction(reduction)
         self.class_weight = get_class_weight(class_weight)

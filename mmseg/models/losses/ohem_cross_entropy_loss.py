@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures.sampler import below_probability
+from mmseg.utils.errors import require
 
 from .resized_cross_entropy import resized_cross_entropy
 from .resized_scores import map_over_strips, of_the_label
@@ -39,10 +40,10 @@ class OhemCrossEntropy(nn.Module):
         loss_name: str = 'loss_ohem',
     ) -> None:
         super().__init__()
-        if not 0 < thres <= 1 or min_kept < 1:
-            raise ValueError(
-                f'OhemCrossEntropy: thres={thres} is above 0 and at most 1, min_kept={min_kept} at least 1'
-            )
+        require(
+            0 < thres <= 1 and min_kept >= 1,
+            f'OhemCrossEntropy: thres={thres} is above 0 and at most 1, min_kept={min_kept} at least 1',
+        )
         self.ignore_label, self.thres, self.min_kept = ignore_label, thres, min_kept
         self.class_weight = get_class_weight(class_weight)
         self.loss_weight = loss_weight
@@ -58,7 +59,7 @@ class OhemCrossEntropy(nn.Module):
             ignore_index: the label of pixels that do not count, in place of ``ignore_label``.
         """
         score = _two_scores(checked_scores(score, target))
-        known, hard = self._hard_pixels(score.detach().log_softmax(dim=1), target, ignore_index, of_the_label)
+        known, hard = self._hard_pixels(_log_probability(score.detach(), target), target, ignore_index)
         class_weight = class_weight_tensor(self.class_weight, score, (score.shape[1],))
         loss = F.cross_entropy(score, known, weight=class_weight, reduction='none') * hard
         if weight is not None:
@@ -74,33 +75,30 @@ class OhemCrossEntropy(nn.Module):
             The loss, and where no class has a higher score than the label, B x H x W bool.
         """
         score = _two_scores(at_least_float32(score))
-
-        def log_probability(score: Tensor, label: Tensor) -> Tensor:
-            return map_over_strips(
-                lambda score, label: of_the_label(score, label) - score.logsumexp(dim=1), score, label, align_corners
-            )
-
-        known, hard = self._hard_pixels(score.detach(), target, ignore_index, log_probability)
+        log_probability = map_over_strips(_log_probability, score.detach(), target, align_corners)
+        known, hard = self._hard_pixels(log_probability, target, ignore_index)
         class_weight = class_weight_tensor(self.class_weight, score, (score.shape[1],))
         weight = hard if class_weight is None else class_weight[known] * hard
         total, right = resized_cross_entropy(score, known, weight, align_corners)
         return self.loss_weight * weight_reduce_loss(total, None, 'mean', hard.sum()), right
 
-    @torch.no_grad()
-    def _hard_pixels(self, score: Tensor, target: Tensor, ignore_index: int | None, log_probability) -> tuple:
+    def _hard_pixels(self, log_probability: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
         """The labels, with a class where they are ignored, and 1 for hard pixels, else 0; both B x H x W."""
         counted = target != (self.ignore_label if ignore_index is None else ignore_index)
-        known = target.masked_fill(~counted, 0)
-        hard = torch.zeros_like(target, dtype=score.dtype)
+        hard = torch.zeros_like(log_probability)
         if kept := min(self.min_kept, int(counted.sum())):
-            probability = log_probability(score, known)[counted].exp()
-            hard[counted] = below_probability(probability, self.thres, kept).to(hard.dtype)
-        return known, hard
+            hard[counted] = below_probability(log_probability[counted].exp(), self.thres, kept).to(hard.dtype)
+        return target.masked_fill(~counted, 0), hard
 
     @property
     def loss_name(self) -> str:
         """The loss's name in the log."""
         return self._loss_name
+
+
+def _log_probability(score: Tensor, label: Tensor) -> Tensor:
+    """Of each pixel's label, B x H x W."""
+    return of_the_label(score, label) - score.logsumexp(dim=1)
 
 
 def _two_scores(score: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class RegionSums(NamedTuple):
     def of(
         cls, scores: Tensor, label: Tensor, activation: str | None, ignore_index: int, weight: Tensor | None = None
     ) -> 'RegionSums':
-        """Of scores B x C x H x W and labels B x H x W.
+        """Of scores B x C x H x W and labels B x H x W, or B x C x H x W shares of the classes.
 
         Args:
             activation: 'sigmoid', 'softmax', or None for scores that are probabilities already. A single score
@@ -39,7 +39,9 @@ class RegionSums(NamedTuple):
             ignore_index: label of pixels that do not count.
             weight: how much each of the others counts, B x H x W; all alike where left out.
         """
-        return cls(*_sums(checked_scores(scores, label), label, activation, ignore_index, weight))
+        shares = scores.shape == label.shape
+        scores = checked_scores(scores, label[:, 0] if shares else label)
+        return cls(*_sums(scores, label, activation, ignore_index, weight))
 
     @classmethod
     def of_coarse(
@@ -68,8 +70,11 @@ def _sums(
     share = scores
     if activation is not None:
         share = scores.softmax(dim=1) if activation == 'softmax' and classes > 1 else scores.sigmoid()
-    target = one_hot(label, classes, ignore_index, scores.dtype)
-    counted = (label != ignore_index).to(scores.dtype).unsqueeze(1)
+    if label.dim() == scores.dim():
+        target, counted = label.to(scores.dtype), torch.ones_like(scores[:, :1])
+    else:
+        target = one_hot(label, classes, ignore_index, scores.dtype)
+        counted = (label != ignore_index).to(scores.dtype).unsqueeze(1)
     if weight is not None:
         counted = counted * weight.to(scores.dtype).unsqueeze(1)
     share_counted = share * counted

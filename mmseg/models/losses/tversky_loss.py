@@ -1,10 +1,12 @@
 """Tversky loss. Source: Salehi et al. (arXiv 1706.05721). Legend: B images, C classes, H x W label map."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
+from mmseg.utils.errors import require
 
 from .region_sums import RegionSums
 from .utils import class_weight_tensor, get_class_weight, weight_reduce_loss
@@ -22,7 +24,7 @@ class TverskyLoss(nn.Module):
         class_weight: as for :class:`CrossEntropyLoss`.
         loss_weight: factor on the result.
         ignore_index: the head's.
-        alpha, beta: see above.
+        alpha, beta: see above; together 1, as in mmsegmentation.
         loss_name: the name in the log; what starts with 'loss' takes part in the backward pass.
     """
 
@@ -39,19 +41,18 @@ class TverskyLoss(nn.Module):
         loss_name: str = 'loss_tversky',
     ) -> None:
         super().__init__()
-        if smooth <= 0:
-            raise ValueError(f'TverskyLoss: smooth={smooth} must be above 0, for images without a class')
-        if alpha < 0 or beta < 0 or alpha + beta == 0:
-            raise ValueError(f'TverskyLoss: alpha={alpha} and beta={beta} are at least 0, and not both 0')
+        require(smooth > 0, f'TverskyLoss: smooth={smooth} must be above 0, for images without a class')
+        require(
+            min(alpha, beta) >= 0 and math.isclose(alpha + beta, 1),
+            f'TverskyLoss: alpha={alpha} and beta={beta} are at least 0 and 1 together',
+        )
         self.smooth, self.alpha, self.beta = smooth, alpha, beta
         self.class_weight = get_class_weight(class_weight)
         self.loss_weight = loss_weight
         self.ignore_index = ignore_index
         self._loss_name = loss_name
 
-    def forward(
-        self, pred: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int | None = 255
-    ) -> Tensor:
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = 255) -> Tensor:
         """Loss of ``pred`` (scores, B x C x H x W) against ``target`` (class indices, B x H x W).
 
         Args:

@@ -1,6 +1,9 @@
 """``compile=True``: the parts that repeat, compiled once for all of a shape and for images of any size."""
 
+import logging
+
 import torch
+from mmengine.logging import print_log
 from torch import nn
 from torch.fx.experimental import _config as shapes_config
 
@@ -25,6 +28,9 @@ def compile_parts(model: nn.Module, **options) -> int:
     parts = [module for module in model.modules() if getattr(module, 'compilable', False)]
     if not parts:
         raise ValueError('compile: the model has no part that can be compiled; leave it out')
+    if next(model.parameters()).device.type == 'cpu':
+        slower = 'compile: in float32 on a CPU, compiled parts are slower than plain ones (docs/models.md)'
+        print_log(slower, logger='current', level=logging.WARNING)
     # One entry for each width, type and mode; with fewer PyTorch would give up and run the rest uncompiled.
     torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, 64)
     # Else sides that are equal in the first image would be one symbol, and other images compiled for anew.

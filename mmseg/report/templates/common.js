@@ -97,9 +97,8 @@ function facts(place, entries) {
 function ticks(low, high, wanted = 5) {
   const raw = (high - low) / wanted || 1, power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((times) => times * power).find((size) => size >= raw);
-  const found = [];
-  for (let tick = Math.ceil(low / step) * step; tick <= high + step * 1e-6; tick += step) found.push(+tick.toPrecision(10));
-  return found;
+  const first = Math.ceil(low / step), last = Math.floor(high / step + 1e-6);
+  return Array.from({ length: Math.max(0, Math.min(last - first + 1, 20)) }, (_, i) => +((first + i) * step).toPrecision(10));
 }
 
 // A line plot. series: {name, x, y, dashed, low, high}; options: xLabel, yLabel, logX, logY, y0, y1, marks: [x, text].
@@ -112,8 +111,9 @@ function plot(place, series, { title, note, xLabel = '', yLabel = '', logX = fal
   const ys = drawn.flatMap((line) => [...line.y, ...(line.low || []), ...(line.high || [])]).filter(fits);
   let [x0, x1] = xs.length ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
   let low = y0 ?? (ys.length ? Math.min(...ys) : 0), high = y1 ?? (ys.length ? Math.max(...ys) : 1);
+  if (logY && !ys.length) [low, high] = [0.1, 1];
   if (x0 === x1) [x0, x1] = [x0 - (logX ? x0 / 2 : 1), x1 + 1];
-  if (low === high) [low, high] = logY ? [low / 2, high * 2] : [low - (Math.abs(low) || 1) / 10, high + (Math.abs(high) || 1) / 10];
+  if (high - low <= 1e-9 * Math.abs(high)) [low, high] = logY ? [low / 2, high * 2] : [low - (Math.abs(low) || 1) / 10, high + (Math.abs(high) || 1) / 10];
   const px = (x) => left + (fx(x) - fx(x0)) / (fx(x1) - fx(x0)) * (W - left - right);
   const py = (y) => H - bottom - (fy(y) - fy(low)) / (fy(high) - fy(low)) * (H - top - bottom);
   const name = [title, yLabel, 'against', xLabel].join(' ');

@@ -44,7 +44,7 @@ draw();
 const samples = block('samples');
 for (const [run, images] of Object.entries(samples)) for (const [name, times] of Object.entries(images)) {
   $('#predictions').hidden = false;
-  $('#sample-rows').append(el('h3', {}, alone ? name : `${run}: ${name}`), el('div', { class: 'plots' }, ...times.map(([iteration, picture]) =>
+  $('#sample-rows').append(el('h3', {}, alone ? name : `${run}: ${name}`), el('div', { class: 'shots' }, ...times.map(([iteration, picture]) =>
     el('figure', {}, el('img', { src: `data:image/jpeg;base64,${picture}`, loading: 'lazy', style: 'width:100%', alt: `annotation and prediction of ${name} after ${iteration} iterations` }),
       el('figcaption', {}, `after ${count(iteration)}`)))));
 }

@@ -24,7 +24,7 @@ function drawCards() {
     const middle = iouOf(members[members.length >> 1], chosen);
     members.sort((a, b) => Math.abs(iouOf(a, chosen) - middle) - Math.abs(iouOf(b, chosen) - middle));
   }
-  shown = group === 'all' ? members : members.slice(0, 24);
+  shown = members.slice(0, group === 'all' ? 2000 : 24);
   $('#cards').replaceChildren(...shown.map((i) => {
     const picture = el('img', { alt: '', 'data-index': i });
     seen.observe(picture);

@@ -155,6 +155,23 @@ def test_an_annotation_that_two_images_may_be_meant_by(data, tmp_path):
     assert notes['annotations whose image cannot be told: several have its name'][0] == 1
 
 
+def test_several_masks_of_one_image(data, tmp_path):
+    index_masks(data, scenes())
+    for part in ('left', 'right'):
+        save(data / 'masks' / f'photo1_{part}.png', np.zeros(SIZE, dtype=np.uint8))
+    (data / 'masks' / 'photo1.png').unlink()
+    count, examples, left_out = look(data, tmp_path)['images with several label maps']
+    assert (count, left_out) == (1, True) and 'photo1_left.png' in examples[0]
+
+
+def test_folders_that_differ_in_more_than_their_role(data, tmp_path):
+    """As ISPRS Potsdam comes: 2_Ortho_RGB/top_potsdam_2_10_RGB.tif, 5_Labels_all/top_potsdam_2_10_label.tif."""
+    for number, scene in enumerate(scenes(3)):
+        save(data / '2_Ortho_RGB' / f'top_potsdam_2_1{number}_RGB.tif', scene.image)
+        save(data / '5_Labels_all' / f'top_potsdam_2_1{number}_label.tif', scene.labels)
+    assert look(data, tmp_path) == {}
+
+
 def test_a_zip_that_is_cut(data, tmp_path):
     archive(data, scenes())
     content = (data / 'all.zip').read_bytes()
@@ -194,6 +211,23 @@ def test_a_colour_without_a_name_is_ignored_and_said(data, tmp_path):
     assert found.classes.label_palette == palette.tolist()
     assert found.classes.label_map == {2: -1}
     assert any('does not name' in text and examples == ['[9, 9, 9]'] for _, text, examples, _ in found.notes)
+
+
+def test_names_without_colours_for_masks_in_colours(data, tmp_path):
+    palette = np.array([[0, 0, 0], [255, 0, 0], [9, 9, 9]], dtype=np.uint8)
+    for scene in scenes(3):
+        save(data / 'images' / f'{scene.name}.jpg', scene.image)
+        save(data / 'masks' / f'{scene.name}.png', palette[scene.labels])
+    refused(data, tmp_path, 'does not say which is which', classes='ground,cat,dog')
+    assert discover(str(data), tmp_path / 'mine.py').classes.names == ['colour_0_0_0', 'colour_9_9_9', 'colour_255_0_0']
+
+
+def test_indices_in_three_equal_channels(data, tmp_path):
+    for scene in scenes(3):
+        save(data / 'images' / f'{scene.name}.jpg', scene.image)
+        save(data / 'masks' / f'{scene.name}.png', scene.labels[..., None].repeat(3, axis=2))
+    found = discover(str(data), tmp_path / 'mine.py', classes='ground,cat,dog')
+    assert found.classes.label_palette == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
 
 
 def test_yolo_boxes_are_no_polygons(data, tmp_path):

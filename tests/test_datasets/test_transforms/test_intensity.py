@@ -86,11 +86,12 @@ def test_edges(height, width, seed, edge_width):
     np.testing.assert_array_equal(after['gt_edge_map'], cv2.dilate(marked, np.ones((edge_width,) * 2, np.uint8)))
     assert after['seg_fields'] == ['gt_seg_map', 'gt_edge_map']
     # It moves with the annotation from then on, and is packed.
-    np.random.seed(seed)
-    flipped = build('RandomRotFlip', rotate_prob=0, flip_prob=1)(dict(after))
-    assert flipped['gt_edge_map'].sum() == after['gt_edge_map'].sum()
-    packed = build('PackSegInputs')(flipped)['data_samples']
-    np.testing.assert_array_equal(packed.gt_edge_map.data[0], flipped['gt_edge_map'])
+    moved = build('RandomFlip', prob=1.0, direction='vertical')({**after, 'img_shape': labels.shape})
+    np.testing.assert_array_equal(moved['gt_edge_map'], after['gt_edge_map'][::-1])
+    packed = build('PackSegInputs')(moved)['data_samples']
+    np.testing.assert_array_equal(packed.gt_edge_map.data[0], moved['gt_edge_map'])
+    with pytest.raises(ValueError, match='GenerateEdge comes after Resize and Pad'):
+        build('PackSegInputs')(build('Resize', scale=(41, 41))({**after, 'img_shape': labels.shape}))
 
 
 def test_holes_without_a_label_leave_annotations_alone():

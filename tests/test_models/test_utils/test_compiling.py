@@ -131,6 +131,14 @@ def log_of(runner):
     return next(Path(runner.work_dir).glob('*/*.log')).read_text()
 
 
+def test_on_a_cpu_it_warns(monkeypatch):
+    said = []
+    monkeypatch.setattr('mmseg.models.utils.compiling.print_log', lambda text, **_: said.append(text))
+    compile_parts(MODELS.build(TINY), backend='eager')
+    compile_parts(MODELS.build(TINY).to('meta'), backend='eager')
+    assert len(said) == 1 and 'on a CPU, compiled parts are slower' in said[0]
+
+
 def test_a_copy_has_weights_of_its_own():
     """As the average of a model's weights has, which is a copy of it."""
     model = MODELS.build(TINY).eval()
