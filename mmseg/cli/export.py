@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'{args.out} does not compute what the model does', file=sys.stderr)
         return FAILED
     if args.int8:
-        _to_int8(args, model.cfg, calibration)
+        _to_int8(args, work, model.cfg, calibration)
     return 0
 
 
@@ -74,22 +74,23 @@ def _calibration_images(model, args: argparse.Namespace) -> list:
     from mmseg.export.packages import need
 
     need('onnxruntime')
-    if args.to == 'openvino':
-        need('nncf', 'int8')
     return calibration_images(model, model.cfg, args.calibration)
 
 
-def _to_int8(args: argparse.Namespace, cfg, images: list) -> None:
+def _to_int8(args: argparse.Namespace, work, cfg, images: list) -> None:
     """Make the file an int8 one, and score both on the config's test split."""
-    from mmseg.export.int8 import quantise, write_report
-    from mmseg.export.int8_openvino import quantise_openvino
+    from mmseg.export.int8 import int8_to_openvino, quantise, write_report
 
     path = Path(args.out)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix='.float32-') as folder:
-        exact = Path(folder, path.name)
-        for suffix in ('.xml', '.bin') if args.to == 'openvino' else ('.onnx',):
-            shutil.copy(path.with_suffix(suffix), exact.with_suffix(suffix))
-        result = (quantise_openvino if args.to == 'openvino' else quantise)(exact, path, images)
+        exact = Path(folder, 'float32.onnx')
+        if args.to == 'onnx':
+            shutil.copy(path, exact)
+            result = quantise(exact, path, images)
+        else:
+            work.write(exact, 'onnx', args.opset)
+            result = quantise(exact, exact.with_name('int8.onnx'), images)
+            int8_to_openvino(exact.with_name('int8.onnx'), path)
         scores = [_score(cfg, file, folder) for file in (exact, path)]
     write_report(Path(f'{args.out}.int8.json'), result, *scores)
     kept = f'{len(result.kept)} of {result.layers} layers stayed in float32'

@@ -24,6 +24,7 @@ from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.progress import track
 
 from .metadata import KEY, Metadata
+from .openvino_file import write_openvino
 from .packages import need
 
 LAYERS = ('Conv', 'MatMul', 'Gemm')
@@ -87,6 +88,13 @@ def quantise(source: str | Path, path: str | Path, images: Sequence[np.ndarray],
     with atomic_write(str(path)) as file:
         file.write(model.SerializeToString())
     return Quantised(len(names), ranking[:kept], share, len(images))
+
+
+def int8_to_openvino(source: Path, path: Path) -> None:
+    """An int8 ONNX file as OpenVINO's pair of files, which compute in bytes what it has in bytes."""
+    model = need('onnx').load(source)
+    metadata = Metadata.from_json({item.key: item.value for item in model.metadata_props}.get(KEY), str(source))
+    write_openvino(model, replace(metadata, target='openvino'), path)
 
 
 def calibration_images(model: nn.Module, cfg: Config, count: int) -> list[np.ndarray]:
