@@ -346,8 +346,8 @@ def test_images_do_not_pile_up(model, photos, tmp_path):
         (dict(batch_size=0), 'batch_size=0'),
         (dict(opacity=2), 'opacity=2'),
         (dict(threshold=1.5), 'no probability'),
-        (dict(checkpoint='a.pth'), 'checkpoint, weights and cfg_options are for a model'),
-        (dict(weights='last'), 'checkpoint, weights and cfg_options are for a model'),
+        (dict(checkpoint='a.pth'), 'checkpoint, weights, backend and cfg_options are for a model'),
+        (dict(weights='last'), 'checkpoint, weights, backend and cfg_options are for a model'),
     ],
 )
 def test_wrong_arguments_are_refused(model, photos, tmp_path, options, message):
