@@ -145,7 +145,7 @@ def read_header(content: bytes, path: str | Path, what: str, backend: str = 'cv2
             tagged = 'exif' in image.info and image.format != 'TIFF'
             orientation = image.getexif().get(ORIENTATION, UPRIGHT) if tagged else UPRIGHT
             orientation = orientation if orientation in range(1, 9) else UPRIGHT
-            return Header(image.format or '', image.mode, image.size[::-1], orientation)
+            return Header(image.format or '', image.mode, (image.height, image.width), orientation)
     except Image.DecompressionBombError:
         raise _too_large(path, what, content) from None
     except Exception as error:  # each format has its own ways to fail

@@ -185,7 +185,7 @@ def test_file_that_cannot_be_written_leaves_the_former_one(tmp_path, monkeypatch
     assert path.read_bytes() == b'former' and [file.name for file in tmp_path.iterdir()] == ['a.onnx']
 
 
-@pytest.mark.slow  # its library and Core ML's do not get on with others in one process: seen to end in a segmentation fault
+@pytest.mark.slow  # in one process with others this library or Core ML's has ended in a segmentation fault
 def test_executorch(tmp_path):
     pytest.importorskip('executorch', reason='executorch is a package of its own')
     work = Export(network(), batch=1, size=(64, 96))
