@@ -2,6 +2,7 @@
 
 import signal
 
+import mmengine.utils.manager
 import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what runs in the background
@@ -15,3 +16,11 @@ def same_signals():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def free_lock():
+    """mmengine keeps a lock where the constructor of a named instance fails, and other threads then wait for ever."""
+    yield
+    lock = mmengine.utils.manager._lock
+    assert not lock._is_owned(), 'mmengine.utils.manager._lock is still held'
