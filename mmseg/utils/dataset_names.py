@@ -2,8 +2,6 @@
 
 import difflib
 
-from mmseg.registry import DATASETS
-
 # Names in use that are no short form of a type's.
 ALIASES = {
     'ade': 'ade20k',
@@ -30,6 +28,8 @@ def dataset_meta(name: str) -> dict:
     Raises:
         ValueError: there is none of this name that has classes of its own; the message names similar ones.
     """
+    from mmseg.registry import DATASETS  # here: the registries stand above
+
     DATASETS.import_from_location()
     named = {_short(key): cls for key, cls in DATASETS.module_dict.items() if getattr(cls, 'METAINFO', None)}
     short = ALIASES.get(_short(name), _short(name))

@@ -18,6 +18,7 @@ from mmengine.model import (
 )
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
+from mmengine.utils import manager as instances
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader
 
@@ -240,7 +241,13 @@ class SegRunner(Runner):
                 raise ModuleNotFoundError('tensorboard=True needs the package tensorboard: pip install tensorboard')
             backends = [*(visualizer.get('vis_backends') or []), dict(type='TensorboardVisBackend')]
             visualizer = {**visualizer, 'vis_backends': backends}
-        return super().build_visualizer(visualizer)
+        try:
+            return super().build_visualizer(visualizer)
+        except Exception:
+            # mmengine goes on holding its lock where a constructor fails, and other threads would wait for it for ever.
+            while instances._lock._is_owned():
+                instances._lock.release()
+            raise
 
     # Checkpoints
 

@@ -73,7 +73,7 @@ def test_every_parameter_that_trains_gets_a_gradient():
 
 def test_the_log_says_what_trains(monkeypatch):
     lines = []
-    monkeypatch.setattr('mmseg.models.segmentors.encoder_decoder.print_log', lambda text, **_: lines.append(text))
+    monkeypatch.setattr('mmseg.models.segmentors.base.print_log', lambda text, **_: lines.append(text))
     model = tiny_segmentor(freeze=['backbone.stages.0', 'backbone.stages.1', 'decode_head.conv_seg.bias'])
     total, trained = (
         sum(p.numel() for p in model.parameters() if p.requires_grad or everything) for everything in (True, False)
