@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import cv2
-from matplotlib.figure import Figure
 
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.image_file import read_image
@@ -116,6 +115,8 @@ def _picture(data: dict) -> bytes:
     plots = data['plots']
     columns = min(3, max(len(plots), 1))
     rows = max(1, math.ceil(len(plots) / columns))
+    from matplotlib.figure import Figure  # here: it takes half a second
+
     figure = Figure(figsize=(5 * columns, 3.4 * rows), layout='constrained')
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(plots) :]:
