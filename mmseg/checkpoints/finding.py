@@ -8,7 +8,7 @@ import re
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
-from .reading import check_checkpoint_file
+from .file_kinds import check_checkpoint_file
 
 
 def find_resumable(work_dir: str) -> str | None:

@@ -26,6 +26,7 @@ from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.progress import track
 
 from .checksum import digest_of_file
+from .file_kinds import check_checkpoint_file
 from .hub import hub_file
 
 NAMES = {'torchvision': get_torchvision_models, 'open-mmlab': get_external_models, 'openmmlab': get_external_models}
@@ -118,8 +119,6 @@ def _facts(path: str) -> dict[str, str]:
 
 
 def _download(url: str, origin: str, path: str, expected: str) -> None:
-    from .reading import check_checkpoint_file  # which itself asks for files that are elsewhere
-
     print_log(f'downloading {url} to {path}', 'current')
     folder, name = os.path.split(path)
     partial = os.path.join(folder, f'unfinished.{name}')  # the suffix tells its form

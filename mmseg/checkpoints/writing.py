@@ -12,7 +12,7 @@ import torch
 from mmseg.utils.atomic_file import atomic_write
 
 from .checksum import digest_of_tensors, save_with_checksum
-from .reading import DIGEST, META
+from .file_kinds import DIGEST, META
 
 
 def save_checkpoint_file(path: str, checkpoint: dict) -> None:
