@@ -136,7 +136,8 @@ def read_header(content: bytes, path: str | Path, what: str, backend: str = 'cv2
     """
     if array_file.is_npy(content):
         try:
-            return Header('NPY', '', array_file.image_shape(array_file.npy_shape(content))[:2])
+            height, width, *_ = array_file.image_shape(array_file.npy_shape(content))
+            return Header('NPY', '', (height, width))
         except ValueError as error:
             raise _unreadable(path, what, 'numpy', content, str(error), 'damaged') from None
     try:
