@@ -4,12 +4,14 @@ import errno
 import io
 import os
 import subprocess
+from collections import OrderedDict
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 from mmseg.apis import init_model, predict
 from mmseg.cli import main
@@ -33,6 +35,12 @@ def photos(tmp_path):
         image = np.random.default_rng(i).integers(0, 256, (48, 64, 3), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / 'photos' / f'{i}.png'), image)
     return tmp_path / 'photos'
+
+
+@pytest.fixture(autouse=True)
+def own_logger(monkeypatch):
+    """As in a process of its own: a logger of an earlier test may write to what was captured then."""
+    monkeypatch.setattr(MMLogger, '_instance_dict', OrderedDict())
 
 
 def run(*words):
