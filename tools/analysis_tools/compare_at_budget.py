@@ -9,6 +9,7 @@ weights on the config's test split.
 """
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -62,7 +63,7 @@ def train_for(config: str, iterations: int, folder: Path):
 
 def seconds_an_iteration(config: str, iterations: int, folder: Path) -> float:
     times = train_for(config, WARM_UP + iterations, folder)[1].times[WARM_UP:]
-    return statistics.median(after - before for before, after in zip(times, times[1:], strict=False))
+    return statistics.median(after - before for before, after in itertools.pairwise(times))
 
 
 def main() -> None:
