@@ -42,7 +42,7 @@ from .data_root import hand_down_data_root
 from .distributed import bare_model, describe_processes, init_process_group, jobs, restarted_jobs
 from .log_processor import LogProcessor
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
-from .names import check_names, check_names_in_model
+from .names import ALWAYS_THERE, check_names, check_names_in_model
 from .own_types import can_seek, each_image_once, own_dataset, own_hook, own_loop, refuse_what_others_cannot, seekable
 from .preemption import init_worker
 from .reproducibility import changed_circumstances, circumstances, prepare_determinism
@@ -200,6 +200,11 @@ class SegRunner(Runner):
         built = super().build_train_loop(loop)
         refuse_what_others_cannot(built, self.batch_plan)
         return built
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """As mmengine's; None leaves any hook out, and not only one of mmengine's."""
+        given = (hooks or {}).items()
+        super().register_default_hooks({name: hook for name, hook in given if hook is not None or name in ALWAYS_THERE})
 
     def register_hook(self, hook: Hook | dict, priority: str | int | None = None) -> None:
         """As mmengine's, but mmengine's own hooks give way to those here, as loops do."""
