@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import exists
 
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.registry import DATASETS
 from mmseg.utils.image_file import UnreadableFileError
 from mmseg.utils.text_file import read_lines
 
@@ -17,6 +17,7 @@ from .bad_samples import BadSamples
 from .class_counts import pixels_of_files
 from .found_files import FoundFiles, Places, given_folders
 from .metainfo import checked_label_ids, checked_palette, compose_label_maps, distinct_palette, values_of_chosen
+from .transforms.building import build_steps
 from .transforms.loading import LoadAnnotations
 
 RULES = (
@@ -132,8 +133,7 @@ class BaseSegDataset(BaseDataset):
             self.full_init()
 
     def _build_pipeline(self, steps: Sequence[dict | Callable], test_mode: bool) -> list[Callable]:
-        # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
-        built = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
+        built = build_steps(steps)
         if test_mode and 'seg_map_path' not in self._given_prefix:  # a metric that needs annotations says so
             built = [step for step in built if not isinstance(step, LoadAnnotations)]
         return built
