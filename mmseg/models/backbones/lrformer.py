@@ -16,14 +16,13 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mmseg.registry import MODELS
 
 from ..layers import Linear, adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
 from ..layers.exporting import low_res_pools as export_low_res_pools
 from ..layers.mlp import MLP, ResidualDWConv, residual
-from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
+from ..utils import PretrainedModule, freeze_parts, recompute, stages_to_freeze
 
 
 class Variant(NamedTuple):
@@ -237,10 +236,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x)
         for block in self.blocks:
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(block, x, self.pyramid, use_reentrant=False)
-            else:
-                x = block(x, self.pyramid)
+            x = recompute(block, x, self.pyramid, when=self.with_cp)
         return x
 
 
