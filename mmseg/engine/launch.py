@@ -22,7 +22,7 @@ from mmseg.registry.hints import UnknownKeyError, hints
 from mmseg.utils import keep_freed_memory
 from mmseg.utils.mistakes import report
 
-from .config.config_text import require_plain_config
+from .config.encoding import require_plain_config
 from .config.keys import OPTIONAL_KEYS, walk
 from .config.origins import default_work_dir
 from .config.overrides import read_options, with_options
