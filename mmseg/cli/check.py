@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from mmseg.datasets.checks import check_datasets
+    from mmseg.engine.config.data_root import hand_down_data_root
     from mmseg.engine.launch import load_config
-    from mmseg.engine.runner.data_root import hand_down_data_root
     from mmseg.utils import register_all_modules
     from mmseg.utils.parallel import available_cpus
 

@@ -16,8 +16,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from mmseg.engine.config_origins import lines
-    from mmseg.engine.launch import default_work_dir, load_config
+    from mmseg.engine.config.origins import default_work_dir, lines
+    from mmseg.engine.launch import load_config
 
     cfg = load_config(args.config, args.cfg_options)
     if args.origins:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mmseg.apis.inference import init_model, require_weights
     from mmseg.export import Export, parity
-    from mmseg.export.running import RUNTIMES, open_file
+    from mmseg.runtimes.targets import RUNTIMES, open_file
 
     if args.int8 and (args.to not in ('onnx', 'openvino') or args.output != 'scores' or args.precision != 'fp32'):
         raise ValueError('--int8 is for --to onnx or openvino, with --output scores and --precision fp32')

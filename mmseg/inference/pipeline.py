@@ -12,7 +12,7 @@ from mmcv.transforms import TestTimeAug
 from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
 from mmseg.datasets.transforms.building import build_steps
-from mmseg.engine.tta import innermost_datasets, tta_pipeline
+from mmseg.engine.config.tta import innermost_datasets, tta_pipeline
 from mmseg.registry import DATASETS, TRANSFORMS
 from mmseg.utils.image_file import UnreadableFileError, read_image
 
@@ -38,7 +38,7 @@ class ImagePipeline:
     Args:
         cfg: a whole config, with ``test_dataloader`` (or mmsegmentation's ``test_pipeline``).
         own_size: leave out the resize, but for sides that become multiples of 32.
-        tta: give several views of each image, as the config's ``tta_pipeline`` or :mod:`mmseg.engine.tta` says.
+        tta: give several views of each image, as the config's ``tta_pipeline`` or :mod:`mmseg.engine.config.tta` says.
 
     Raises:
         ValueError: the config has no test pipeline, or several that differ.
