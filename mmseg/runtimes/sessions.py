@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -61,7 +62,10 @@ class OpenVinoSession:
         if self.metadata.precision != 'int8':  # there, what is not in bytes may be in bfloat16
             settings['INFERENCE_PRECISION_HINT'] = 'f32'
         try:
-            self._compiled = core.compile_model(model, 'CPU', settings)
+            # OpenVINO gives the thread that first compiles another stack for signals, and frees it while the thread still
+            # has it: the next signal, as of a child process that ends, would end Python. This thread ends before.
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                self._compiled = thread.submit(core.compile_model, model, 'CPU', settings).result()
         except Exception as error:
             raise _unreadable(file, 'openvino', error) from error
         self._requests = threading.local()  # one of them does one thing at a time
