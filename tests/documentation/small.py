@@ -12,8 +12,9 @@ from mmengine.config import Config
 from torch.distributed.run import get_args_parser
 
 from mmseg.cli import processes
-from mmseg.engine import launch, overrides
-from mmseg.engine.runner.names import walk
+from mmseg.engine import launch
+from mmseg.engine.config import overrides
+from mmseg.engine.config.keys import walk
 
 SIZE = (64, 64)
 SMALL = {
