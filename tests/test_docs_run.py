@@ -21,10 +21,9 @@ SECONDS = 500
 class Workshop:
     """The process that runs pages, and the files that they speak of."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, world: Path) -> None:
         self.log = folder / 'log'
-        self.world = folder / 'world'
-        self.world.mkdir()
+        self.world = world
         self.address = str(folder / 'address')
         environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
         self.process = subprocess.Popen(
@@ -66,11 +65,11 @@ def free_port() -> str:
 
 
 @pytest.fixture(scope='module')
-def shop():
-    with tempfile.TemporaryDirectory() as folder:
+def shop(tmp_path_factory):
+    with tempfile.TemporaryDirectory() as folder:  # the address of a socket must be short
         shop = None
         try:
-            shop = Workshop(Path(folder))
+            shop = Workshop(Path(folder), tmp_path_factory.mktemp('world'))
             yield shop
         finally:
             if shop is not None:
@@ -103,7 +102,7 @@ def test_its_blocks_run_and_the_slow_ones(page, shop, tmp_path):
 
 def run(page, speed, shop, tmp_path):
     folder = tmp_path / 'page'
-    shutil.copytree(shop.world, folder, symlinks=True)
+    shutil.copytree(shop.world, folder, symlinks=True, copy_function=os.link)  # files are replaced, not changed
     shop.run('page', page, speed, folder=folder)
 
 

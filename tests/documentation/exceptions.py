@@ -42,6 +42,7 @@ NOT_RUN = {
 # Lines of the shell that run with pytest -m slow only.
 SLOW = {
     r'compile=True|--compile': 'compiles',
+    r'^import ray': 'starts a cluster',
     r'^lrformer export|n\.onnx|n-int8': 'traces and converts a network',
     r'export_parity\.py': 'the same',
     r'compare_models\.py|compare_at_budget\.py|plot_cost\.py|benchmark\.py': 'measures',
