@@ -20,6 +20,7 @@ def _onnxruntime(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the largest image took
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # PyTorch has its own threads
     session = ort.InferenceSession(path.read_bytes(), options, providers=['CPUExecutionProvider'])
     (name,) = (given.name for given in session.get_inputs())
     return lambda images: session.run(None, {name: images})
