@@ -19,11 +19,13 @@ def _onnxruntime(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
     ort = need('onnxruntime')
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the largest image took
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # PyTorch has its own threads
+    options.enable_mem_pattern = False  # it keeps a plan for each size of image
+    options.add_session_config_entry('session.force_spinning_stop', '1')  # PyTorch has its own threads
+    each_run = ort.RunOptions()  # memory is kept for the next map, not for the next image
+    each_run.add_run_config_entry('memory.enable_memory_arena_shrinkage', 'cpu:0')
     session = ort.InferenceSession(path.read_bytes(), options, providers=['CPUExecutionProvider'])
     (name,) = (given.name for given in session.get_inputs())
-    return lambda images: session.run(None, {name: images})
+    return lambda images: session.run(None, {name: images}, each_run)
 
 
 def _openvino(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
