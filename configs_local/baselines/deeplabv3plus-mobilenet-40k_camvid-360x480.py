@@ -10,7 +10,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    decode_head=dict(num_classes=_base_.num_classes),
-)
+model = dict(data_preprocessor=dict(size=_base_.crop_size), decode_head=dict(num_classes=_base_.num_classes))

@@ -12,10 +12,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    decode_head=dict(num_classes=_base_.num_classes),
-)
+model = dict(data_preprocessor=dict(size=_base_.crop_size), decode_head=dict(num_classes=_base_.num_classes))
 train_cfg = dict(max_iters=40000)
 # Nothing is pretrained, so the backbone learns no slower than the head.
 optim_wrapper = dict(paramwise_cfg=dict(lr_mult=dict(backbone=1.0)))

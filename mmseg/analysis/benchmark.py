@@ -13,9 +13,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Table
 
@@ -29,17 +30,43 @@ STANDARD = (
 EVALUATION = ('network', 'loop', 'unstreamed')
 
 
+def work_options(
+    threads: int,
+    batch: int | None = None,
+    classes: int = 150,
+    amp: str | None = None,
+    compile: bool = False,
+    profile: bool = False,
+    backbone: Mapping | None = None,
+    config: str | None = None,
+    cfg_options: Sequence[str] = (),
+    checkpoint: str | None = None,
+    backend: str | None = None,
+    images: int = 20,
+) -> argparse.Namespace:
+    """What a work can be told, for who is not ``lrformer benchmark``, whose help describes each."""
+    return argparse.Namespace(**{**locals(), 'backbone': dict(backbone or {}), 'cfg_options': list(cfg_options)})
+
+
+class Way(NamedTuple):
+    """What one process does: a work with one checkout's ``mmseg`` and these options."""
+
+    checkout: Path
+    work: str
+    options: argparse.Namespace
+
+
 class Worker:
     """A process that does one work with one checkout's ``mmseg``, a turn at a time."""
 
-    def __init__(self, checkout: Path, work: str, args: argparse.Namespace) -> None:
+    def __init__(self, checkout: Path, work: str, options: argparse.Namespace) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith('MALLOC_')}
-        env |= dict(OMP_NUM_THREADS=str(args.threads), MKL_NUM_THREADS=str(args.threads))
+        env |= dict(OMP_NUM_THREADS=str(options.threads), MKL_NUM_THREADS=str(options.threads))
         if (checkout / 'mmseg').is_dir():  # an installed package is found without
             env['PYTHONPATH'] = str(checkout)
         self.what = f'{work} with {checkout}'
         self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name('benchmark_works.py'), work, json.dumps(vars(args))],
+            [sys.executable, Path(__file__).with_name('benchmark_works.py'), work, json.dumps(vars(options))],
             **dict(cwd=checkout, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE),
         )
         self._answer()
@@ -73,18 +100,18 @@ def checkout_of(name: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def measure(work: str, checkouts: dict[str, Path], args: argparse.Namespace) -> dict:
-    """The turns of each checkout by its name; the first ones warm up and do not count."""
+def take_turns(ways: Mapping[str, Way], rounds: int, warm_up: int) -> dict[str, list[dict]]:
+    """The turns of each way by its name; the first ones warm up and do not count."""
     with ExitStack() as stack:
         workers = {}
-        for name, checkout in checkouts.items():
-            workers[name] = Worker(checkout, work, args)
+        for name, way in ways.items():
+            workers[name] = Worker(*way)
             stack.callback(workers[name].end)
         turns = {name: [] for name in workers}
-        for _ in range(args.warm_up + args.rounds):
+        for _ in range(warm_up + rounds):
             for name, worker in workers.items():
                 turns[name].append(worker.turn())
-    return {name: rows[args.warm_up :] for name, rows in turns.items()}
+    return {name: rows[warm_up:] for name, rows in turns.items()}
 
 
 def ratio(rows: Sequence[dict], base: Sequence[dict], key: str) -> float | None:
@@ -142,6 +169,7 @@ def run(works: Sequence[str], args: argparse.Namespace) -> dict[str, dict]:
         if args.against:
             checkouts['theirs'] = checkouts['control'] = stack.enter_context(checkout_of(args.against))
         for work in works:
-            results[work] = summary(measure(work, checkouts, args))
+            ways = {name: Way(checkout, work, args) for name, checkout in checkouts.items()}
+            results[work] = summary(take_turns(ways, args.rounds, args.warm_up))
             print(work, json.dumps(results[work]), file=sys.stderr)
     return results

@@ -24,6 +24,8 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 KINDS = {}
 
@@ -131,6 +133,61 @@ def train(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> 
         model.train_step(dict(inputs=list(images), data_samples=samples), optim_wrapper=optim_wrapper)
 
     return run
+
+
+def products_alone(work: Callable) -> Callable:
+    """A kind: the matrix products, convolutions and attentions of ``work`` alone, with none of what lies between.
+
+    Each kind of call has operands of its own, made beforehand: how long the arithmetic takes here at its best, and so
+    how far ``work`` is from what it could be without better kernels.
+    """
+
+    def prepare(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
+        run_whole = work(variant, shape, options)
+        run_whole()
+        with Products() as products:
+            run_whole()
+
+        @torch.no_grad()
+        def run() -> None:
+            for function, args, kwargs, count in products.calls.values():
+                for _ in range(count):
+                    function(*args, **kwargs)
+
+        return run
+
+    prepare.__name__ = f'{work.__name__}products'
+    return prepare
+
+
+class Products(TorchDispatchMode):
+    """Collects the calls of what multiplies, those of one shape once with their count."""
+
+    NAMES = re.compile(r'(mm|addmm_?|bmm|baddbmm_?|(.*_)?convolution(_backward)?|_linear_pointwise|.*dot_product.*)$')
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = {}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if self.NAMES.match(function.overloadpacket.__name__):
+            key = function, str(tree_map(self._shape, (args, kwargs)))
+            call = self.calls.setdefault(key, [function, *tree_map(self._copy, (args, kwargs)), 0])
+            call[-1] += 1
+        return function(*args, **kwargs)
+
+    @staticmethod
+    def _shape(value: object) -> object:
+        return (value.shape, value.stride()) if isinstance(value, torch.Tensor) else value
+
+    @staticmethod
+    def _copy(value: object) -> object:
+        return value.detach().clone() if isinstance(value, torch.Tensor) else value
+
+
+for work in (forward, predict, train):
+    kind(products_alone(work))
 
 
 @kind

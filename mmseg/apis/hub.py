@@ -16,7 +16,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmseg.checkpoints import hub_folder, save_checkpoint_file
-from mmseg.engine.tta import innermost_datasets
+from mmseg.engine.config.tta import innermost_datasets
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.zoo import models
 

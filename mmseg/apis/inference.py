@@ -18,8 +18,8 @@ from mmseg.checkpoints import (
     load_model_weights,
 )
 from mmseg.datasets.transforms import LoadImageFromFile
+from mmseg.engine.config.overrides import read_options
 from mmseg.engine.launch import load_config
-from mmseg.engine.overrides import read_options
 from mmseg.inference import Segmentor
 from mmseg.inference.images import Image, as_picture, file_or_array
 from mmseg.inference.scope import default_scope

@@ -18,7 +18,7 @@ from torch import nn
 
 from mmseg.checkpoints.checksum import digest_of_tensors
 from mmseg.engine.amp import amp_dtype
-from mmseg.engine.runner.distributed import init_process_group, restarted_jobs
+from mmseg.engine.processes.group import init_process_group, restarted_jobs
 from mmseg.inference import Segmentor, TiledSegmentor
 from mmseg.inference.flow import Flow, share
 from mmseg.inference.folder import ResultFolder

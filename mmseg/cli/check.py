@@ -5,7 +5,7 @@ import contextlib
 import json
 import sys
 
-from .parser import Parser, add_cfg_options
+from .parser import CONFIG_OR_NAME, Parser, add_cfg_options
 
 USAGE = 'CONFIG [options]'
 SPLITS = ('train', 'val', 'test')
@@ -14,7 +14,7 @@ SPLITS = ('train', 'val', 'test')
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = 'Exit code: 0, or 1 where there are errors; warnings alone are no errors.'
-    add('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
+    add('config', metavar='CONFIG', help=CONFIG_OR_NAME)
     add('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), metavar='SPLIT', help='of train, val, test [all]')
     add('--nproc', type=_positive, metavar='N', help='processes [all CPUs]')
     add('--json', action='store_true', help='print the result as JSON, and progress on stderr')
@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from mmseg.datasets.checks import check_datasets
+    from mmseg.engine.config.data_root import hand_down_data_root
     from mmseg.engine.launch import load_config
-    from mmseg.engine.runner.data_root import hand_down_data_root
     from mmseg.utils import register_all_modules
     from mmseg.utils.parallel import available_cpus
 

@@ -3,21 +3,21 @@
 import argparse
 from pathlib import Path
 
-from .parser import Parser, add_cfg_options
+from .parser import CONFIG_OR_NAME, Parser, add_cfg_options
 
 USAGE = 'CONFIG [options]'
 
 
 def add_arguments(parser: Parser) -> None:
     parser.epilog = 'It is a config itself: lrformer config NAME > mine.py; lrformer train mine.py'
-    parser.add_argument('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
+    parser.add_argument('config', metavar='CONFIG', help=CONFIG_OR_NAME)
     parser.add_argument('--origins', action='store_true', help='print each value with the file that states it')
     add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    from mmseg.engine.config_origins import lines
-    from mmseg.engine.launch import default_work_dir, load_config
+    from mmseg.engine.config.origins import default_work_dir, lines
+    from mmseg.engine.launch import load_config
 
     cfg = load_config(args.config, args.cfg_options)
     if args.origins:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmseg.utils.mistakes import FAILED
 
-from .parser import Parser, add_cfg_options, add_weights
+from .parser import CONFIG_OR_NAME, Parser, add_cfg_options, add_weights
 
 USAGE = 'MODEL --to TARGET --out FILE [options]'
 
@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
         'Batch and size may be any in the file, unless they are fixed here. At the end\n'
         'it is compared with the model; the report lies beside it, as FILE.parity.json.'
     )
-    add('model', metavar='MODEL', help='config file, or a name (`lrformer models`)')
+    add('model', metavar='MODEL', help=CONFIG_OR_NAME)
     add('--to', metavar='TARGET', required=True, help='what the file is for, see below')
     add('--out', metavar='FILE', required=True, help='the file to write')
     add('--checkpoint', metavar='FILE', help='weights [the published ones of a name]')
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mmseg.apis.inference import init_model, require_weights
     from mmseg.export import Export, parity
-    from mmseg.export.running import RUNTIMES, open_file
+    from mmseg.runtimes.targets import RUNTIMES, open_file
 
     if args.int8 and (args.to not in ('onnx', 'openvino') or args.output != 'scores' or args.precision != 'fp32'):
         raise ValueError('--int8 is for --to onnx or openvino, with --output scores and --precision fp32')

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .parser import Parser, add_cfg_options
+from .parser import CONFIG_OR_NAME, Parser, add_cfg_options
 
 USAGE = 'MODEL [--shape H W] [options]'
 
@@ -14,7 +14,7 @@ def add_arguments(parser: Parser) -> None:
         'of convolutions, matrix products, attention, and the samples of deformable\n'
         'attention. Norms, activations, pooling and resizing do not.'
     )
-    add('config', metavar='MODEL', help='config file, or a name (`lrformer models`)')
+    add('config', metavar='MODEL', help=CONFIG_OR_NAME)
     add('--shape', type=int, nargs='+', default=[512, 512], metavar='SIDE', help='height and width, or one side [512]')
     add('--depth', type=int, default=2, metavar='N', help='levels of modules in the table [2]')
     add_cfg_options(parser)

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from mmseg.utils.mistakes import USAGE
 
+CONFIG_OR_NAME = 'config file, or a name (`lrformer models`)'  # help of MODEL and CONFIG
+
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     """One line an option."""

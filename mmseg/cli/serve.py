@@ -3,7 +3,7 @@
 import argparse
 import importlib.util
 
-from .parser import Parser, add_amp, add_cfg_options, add_weights
+from .parser import CONFIG_OR_NAME, Parser, add_amp, add_cfg_options, add_weights
 
 USAGE = 'MODEL ... [options]'
 
@@ -11,7 +11,7 @@ USAGE = 'MODEL ... [options]'
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.epilog = 'A page at http://HOST:PORT/, POST /segment for programs, /docs describes it.'
-    add('models', metavar='MODEL', nargs='+', help='config file, or a name (`lrformer models`)')
+    add('models', metavar='MODEL', nargs='+', help=CONFIG_OR_NAME)
     add('--checkpoint', metavar='FILE', nargs='+', default=[], help='weights, for each MODEL in turn')
     add_weights(parser)
     add('--host', default='127.0.0.1', help='address to listen at; 0.0.0.0 for all [127.0.0.1]')

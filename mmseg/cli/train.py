@@ -2,14 +2,14 @@
 
 import argparse
 
-from .parser import Parser, add_run_options, process_count
+from .parser import CONFIG_OR_NAME, Parser, add_run_options, process_count
 
 USAGE = 'CONFIG [GPUS] [options]'
 
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    add('config', metavar='CONFIG', help='config file, or a name (`lrformer models`)')
+    add('config', metavar='CONFIG', help=CONFIG_OR_NAME)
     add('gpus', metavar='GPUS', nargs='?', type=process_count, help='how many of this node; on a CPU, processes [1]')
     add('--resume', nargs='?', const='auto', default=False, metavar='FILE', help='go on, from FILE or the newest')
     add('--batch-per-gpu', type=int, metavar='N', help='images at a time, if memory is short')

@@ -1,27 +1,25 @@
 """Images and label maps in two folders: what every segmentation dataset here is."""
 
 import difflib
-import errno
 import os.path as osp
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import exists, isdir, list_dir_or_file
+from mmengine.fileio import exists
 
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.registry import DATASETS
 from mmseg.utils.image_file import UnreadableFileError
 from mmseg.utils.text_file import read_lines
 
 from .bad_samples import BadSamples
 from .class_counts import pixels_of_files
+from .found_files import FoundFiles, Places, given_folders
 from .metainfo import checked_label_ids, checked_palette, compose_label_maps, distinct_palette, values_of_chosen
+from .transforms.building import build_steps
 from .transforms.loading import LoadAnnotations
 
-SHOWN = 5  # how many offenders an error message names
 RULES = (
     'label_palette',
     'label_map',
@@ -29,23 +27,6 @@ RULES = (
     'ignore_index',
     'num_classes',
 )  # from values in files to classes
-
-
-@dataclass(frozen=True)
-class FoundFiles:
-    """The files of a dataset, before it is known whether they are complete.
-
-    Attributes:
-        names: NAME of each sample, in order: those of the split file, or of all images.
-        images: NAME -> image, relative to its folder, of all images there.
-        image_files: all files of the image folder, whatever they are.
-        label_files: all files of the label map folder; None for a dataset without label maps.
-    """
-
-    names: list[str]
-    images: dict[str, str]
-    image_files: list[str]
-    label_files: list[str] | None
 
 
 @DATASETS.register_module()
@@ -130,8 +111,7 @@ class BaseSegDataset(BaseDataset):
         self._pixels_of: dict[str, dict[int, int]] = {}  # annotation file -> its classes, once they are asked for
         if data_prefix is None:
             data_prefix = {'img_path': '', 'seg_map_path': ''}
-        self._check_prefix(data_prefix)
-        self._given_prefix = {key: path for key, path in data_prefix.items() if path is not None}
+        self._given_prefix = given_folders(data_prefix)
         if indices is not None and (indices == 0 or (not isinstance(indices, int) and len(indices) == 0)):
             raise ValueError(f'indices={indices!r} selects no sample; indices=None takes all')
 
@@ -153,8 +133,7 @@ class BaseSegDataset(BaseDataset):
             self.full_init()
 
     def _build_pipeline(self, steps: Sequence[dict | Callable], test_mode: bool) -> list[Callable]:
-        # Built here: mmengine, without a default scope, would take mmcv's LoadAnnotations.
-        built = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
+        built = build_steps(steps)
         if test_mode and 'seg_map_path' not in self._given_prefix:  # a metric that needs annotations says so
             built = [step for step in built if not isinstance(step, LoadAnnotations)]
         return built
@@ -312,9 +291,7 @@ class BaseSegDataset(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """Find all samples, and check that each has its image and its label map."""
         found = self.find_files()
-        self._check_split(found)
-        if found.label_files is not None:
-            self._check_pairs(found)
+        self._places().check(found)
         return [self.sample_paths(name, found) for name in found.names]
 
     def find_files(self) -> FoundFiles:
@@ -324,15 +301,20 @@ class BaseSegDataset(BaseDataset):
             FileNotFoundError: a folder or the split file does not exist, or there is no image.
             ValueError: two images have one NAME, or the split file is empty.
         """
-        image_files = self._list_files('img_path')
-        has_labels = 'seg_map_path' in self.data_prefix
-        shared = has_labels and self.data_prefix['seg_map_path'] == self.data_prefix['img_path']
-        images = self._images_by_name(image_files, skip_label_maps=shared)
-        names = self._read_split(images) if self.ann_file else sorted(images, key=images.get)
-        label_files = None
-        if has_labels:
-            label_files = image_files if shared else self._list_files('seg_map_path')
-        return FoundFiles(names, images, image_files, label_files)
+        return self._places().find()
+
+    def _places(self) -> Places:
+        return Places(
+            dataset=type(self).__name__,
+            data_root=self.data_root,
+            given=self._given_prefix,
+            folders=self.data_prefix,
+            ann_file=self.ann_file,
+            img_suffix=self.img_suffix,
+            seg_map_suffix=self.seg_map_suffix,
+            backend_args=self.backend_args,
+            preparation=self.PREPARATION,
+        )
 
     def sample_paths(self, name: str, found: FoundFiles) -> dict:
         """``img_path`` of a sample and, in a dataset with label maps, ``seg_map_path``."""
@@ -340,139 +322,3 @@ class BaseSegDataset(BaseDataset):
         if found.label_files is not None:
             paths['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'], name + self.seg_map_suffix)
         return paths
-
-    def _images_by_name(self, files: list[str], skip_label_maps: bool) -> dict[str, str]:
-        """NAME -> file name relative to the image folder."""
-        suffixes = (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)
-        images = {}
-        for file in files:
-            suffix = next((s for s in suffixes if file.endswith(s)), None)
-            # Where both share a folder and an extension (a.png, a_mask.png), the label maps are no images.
-            if suffix is None or (skip_label_maps and file.endswith(self.seg_map_suffix)):
-                continue
-            name = file[: len(file) - len(suffix)]
-            if name in images:
-                raise ValueError(
-                    f'{self.data_prefix["img_path"]} holds {images[name]} and {file}, and both would take '
-                    f'the label map {name}{self.seg_map_suffix}: remove one or narrow '
-                    f'img_suffix={self.img_suffix!r}'
-                )
-            images[name] = file
-        if not images:
-            raise FileNotFoundError(
-                f'{type(self).__name__}: no image ending in {" or ".join(map(repr, suffixes))} under '
-                f'{self.data_prefix["img_path"]!r}, which holds {_summary(files)}. Set img_suffix to the '
-                f'ending of the images, or {self._path_keys("img_path")} to their folder'
-            )
-        return images
-
-    def _read_split(self, images: Mapping[str, str]) -> list[str]:
-        if not exists(self.ann_file, backend_args=self.backend_args):
-            raise FileNotFoundError(
-                f'{type(self).__name__}: the split file {self.ann_file!r} does not exist (ann_file, relative '
-                'to '
-                f"data_root={self.data_root!r}); ann_file='' takes all images of the folder"
-            )
-        names = read_lines(self.ann_file, self.backend_args)
-        if not names:
-            raise ValueError(f'{type(self).__name__}: the split file {self.ann_file!r} is empty')
-        return [name if name in images else _spelt_otherwise(name, images) for name in names]
-
-    def _check_split(self, found: FoundFiles) -> None:
-        names = found.names
-        lost = [name for name in names if name not in found.images]
-        if lost:
-            with_suffix = osp.splitext(lost[0])[1] in (self.img_suffix, *self.img_suffix)
-            hint = '; write the names without their suffix' if with_suffix else ''
-            raise FileNotFoundError(
-                f'{type(self).__name__}: the split file {self.ann_file!r} names {len(lost)} images (of '
-                f'{len(names)}) that are not under {self.data_prefix["img_path"]!r} with '
-                f'img_suffix={self.img_suffix!r}: {_shorten(lost)}{hint}'
-            )
-
-    def _check_pairs(self, found: FoundFiles) -> None:
-        names, images, label_files = found.names, found.images, found.label_files
-        present = set(label_files)
-        lost = [name for name in names if name + self.seg_map_suffix not in present]
-        if not lost:
-            return
-        folder = self.data_prefix['seg_map_path']
-        examples = _shorten([f'{images[n]} -> {osp.join(folder, n + self.seg_map_suffix)}' for n in lost])
-        prepare = f'; if they are still to be written: {self.PREPARATION}' if self.PREPARATION else ''
-        raise FileNotFoundError(
-            f'{type(self).__name__}: {len(lost)} of {len(names)} images have no label map (expected '
-            f'{examples}). {folder!r} holds {_summary(label_files)}. Add the label maps, set seg_map_suffix '
-            f'to their ending, or list the images to use in a split file (ann_file){prepare}'
-        )
-
-    # ---- folders ----
-
-    @staticmethod
-    def _check_prefix(data_prefix: Mapping) -> None:
-        unknown = set(data_prefix) - {'img_path', 'seg_map_path'}
-        if unknown or data_prefix.get('img_path') is None:
-            raise ValueError(
-                f'data_prefix={dict(data_prefix)} must have img_path (image folder) and may have '
-                f'seg_map_path (label map folder); unknown: {sorted(unknown)}'
-            )
-        for key, path in data_prefix.items():
-            if isinstance(path, (list, tuple)):
-                raise ValueError(
-                    f'data_prefix.{key}={path!r} must be one folder; to join several, write a dataset for each and '
-                    "dict(type='ConcatDataset', datasets=[...]) around them"
-                )
-
-    def _path_keys(self, key: str) -> str:
-        return f'data_root (now {self.data_root!r}) or data_prefix.{key} (now {self._given_prefix[key]!r})'
-
-    def _list_files(self, key: str) -> list[str]:
-        """All files under a folder, relative to it, with forward slashes."""
-        folder, kind = self.data_prefix[key], 'image' if key == 'img_path' else 'label map'
-        if not folder:
-            raise ValueError(f'{type(self).__name__}: where is the {kind} folder? Set {self._path_keys(key)}')
-        if not isdir(folder, backend_args=self.backend_args):
-            raise FileNotFoundError(
-                f'{type(self).__name__}: the {kind} folder {folder!r} does not exist '
-                f'({_deepest_folder(folder)}). Set {self._path_keys(key)}, e.g. --cfg-options data_root=DIR; '
-                'docs/datasets.md shows the folder trees'
-            )
-        found = list_dir_or_file(folder, list_dir=False, recursive=True, backend_args=self.backend_args)
-        try:
-            return [name.replace(osp.sep, '/') for name in found]
-        except OSError as error:
-            if error.errno != errno.ELOOP:
-                raise
-            raise ValueError(
-                f'{type(self).__name__}: a link in the {kind} folder {folder!r} leads back to a folder that it lies '
-                f'in, so the files have no end. Delete it: {error.filename}'
-            ) from None
-
-
-def _spelt_otherwise(name: str, images: Mapping[str, str]) -> str:
-    """The name as the folder has it: Windows parts folders by a backslash, macOS writes accents as own signs."""
-    slashed = name.replace('\\', '/')
-    spellings = [slashed, *(unicodedata.normalize(form, slashed) for form in ('NFC', 'NFD'))]
-    return next((spelling for spelling in spellings if spelling in images), name)
-
-
-def _shorten(items: Sequence[str]) -> str:
-    shown = [item if item.isprintable() else repr(item) for item in items[:SHOWN]]
-    return ', '.join(shown) + (', ...' if len(items) > SHOWN else '')
-
-
-def _summary(files: list[str]) -> str:
-    """'4 files (3 .png, 1 .txt), such as a.png'."""
-    if not files:
-        return 'no files'
-    counts = Counter(osp.splitext(file)[1] or 'without suffix' for file in files).most_common(SHOWN)
-    kinds = ', '.join(f'{count} {suffix}' for suffix, count in counts)
-    return f'{len(files)} files ({kinds}), such as {min(files)}'
-
-
-def _deepest_folder(path: str) -> str:
-    """Where on the way to ``path`` the existing folders end."""
-    path = osp.abspath(path)
-    parent = osp.dirname(path)
-    while not osp.isdir(parent) and parent != osp.dirname(parent):
-        parent = osp.dirname(parent)
-    return f'resolved: {path}; it exists up to {parent}'

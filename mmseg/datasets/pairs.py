@@ -10,7 +10,8 @@ from mmengine.fileio import exists
 from mmseg.registry import DATASETS
 from mmseg.utils.text_file import AROUND, LINE_ENDS, read_text
 
-from .basesegdataset import SHOWN, BaseSegDataset
+from .basesegdataset import BaseSegDataset
+from .found_files import SHOWN
 
 # What the first line may call its columns; without any of these it is a pair like the others.
 COLUMNS = {

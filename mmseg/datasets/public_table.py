@@ -4,6 +4,9 @@
 The defaults are images ending in .jpg, label maps ending in .png, and label 0 being the first class.
 """
 
+from .ade import PALETTE as ADE20K_PALETTE
+from .metainfo import distinct_palette
+
 VESSELS = {'classes': ('background', 'vessel'), 'palette': [[120, 120, 120], [6, 230, 230]]}
 
 TABLE = {
@@ -185,17 +188,7 @@ TABLE = {
             'road', 'rock', 'sheep', 'shelves', 'sidewalk', 'sign', 'sky', 'snow', 'sofa', 'table', 'track', 'train',
             'tree', 'truck', 'tvmonitor', 'wall', 'water', 'window', 'wood',
         ),
-        palette=[
-            [120, 120, 120], [180, 120, 120], [6, 230, 230], [80, 50, 50], [4, 200, 3], [120, 120, 80],
-            [140, 140, 140], [204, 5, 255], [230, 230, 230], [4, 250, 7], [224, 5, 255], [235, 255, 7], [150, 5, 61],
-            [120, 120, 70], [8, 255, 51], [255, 6, 82], [143, 255, 140], [204, 255, 4], [255, 51, 7], [204, 70, 3],
-            [0, 102, 200], [61, 230, 250], [255, 6, 51], [11, 102, 255], [255, 7, 71], [255, 9, 224], [9, 7, 230],
-            [220, 220, 220], [255, 9, 92], [112, 9, 255], [8, 255, 214], [7, 255, 224], [255, 184, 6], [10, 255, 71],
-            [255, 41, 10], [7, 255, 255], [224, 255, 8], [102, 8, 255], [255, 61, 6], [255, 194, 7], [255, 122, 8],
-            [0, 255, 20], [255, 8, 41], [255, 5, 153], [6, 51, 255], [235, 12, 255], [160, 150, 20], [0, 163, 255],
-            [140, 140, 140], [250, 10, 15], [20, 255, 0], [31, 255, 0], [255, 31, 0], [255, 224, 0], [153, 255, 0],
-            [0, 0, 255], [255, 71, 0], [0, 235, 255], [0, 173, 255], [31, 0, 255],
-        ],
+        palette=ADE20K_PALETTE[:60],
     ),
     'PascalContextDataset59': dict(
         about='Pascal Context in 59 classes, the background ignored',
@@ -211,11 +204,7 @@ TABLE = {
             'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
             'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor',
         ),
-        palette=[
-            [0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128], [128, 0, 128], [0, 128, 128],
-            [128, 128, 128], [64, 0, 0], [192, 0, 0], [64, 128, 0], [192, 128, 0], [64, 0, 128], [192, 0, 128],
-            [64, 128, 128], [192, 128, 128], [0, 64, 0], [128, 64, 0], [0, 192, 0], [128, 192, 0], [0, 64, 128],
-        ],
+        palette=[[0, 0, 0], *distinct_palette(20)],
     ),
     'PotsdamDataset': dict(
         about='ISPRS Potsdam: aerial images',

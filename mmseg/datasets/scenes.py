@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.registry import DATASETS
 
 from .class_counts import count_pixels
 from .scene_painter import CLASSES, THINGS, draw_scene
+from .transforms.building import build_steps
 
 # The third number of each random stream, so that equal seeds never share a scene between splits.
 STREAMS = {'train': 0, 'val': 1, 'test': 2}
@@ -99,8 +100,7 @@ class SceneDataset(BaseDataset):
             metainfo=metainfo,
             indices=indices,
             serialize_data=serialize_data,
-            # Built here: mmengine, without a default scope, would look among mmcv's transforms.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            pipeline=build_steps(pipeline),
             test_mode=test_mode,
             lazy_init=lazy_init,
             max_refetch=max_refetch,

@@ -14,7 +14,9 @@ from mmengine.dataset import ConcatDataset as _ConcatDataset
 from mmengine.dataset import RepeatDataset as _RepeatDataset
 from torch.utils.data import Dataset
 
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.registry import DATASETS
+
+from .transforms.building import build_steps
 
 
 def _build(dataset: BaseDataset | dict) -> BaseDataset:
@@ -188,8 +190,8 @@ class MultiImageMixDataset(Dataset):
         if isinstance(skip_type_keys, str):
             raise TypeError(f'MultiImageMixDataset: skip_type_keys={skip_type_keys!r} must be a list of types')
         skipped = set(skip_type_keys or ())
-        kept = [step for step in pipeline if not isinstance(step, dict) or step['type'] not in skipped]
-        self.pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in kept]
+        kept = (step for step in pipeline if not isinstance(step, dict) or step['type'] not in skipped)
+        self.pipeline = build_steps(kept)
         self.dataset = _build(dataset)
         self._fully_initialized = False
         if not lazy_init:

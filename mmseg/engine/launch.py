@@ -22,13 +22,14 @@ from mmseg.registry.hints import UnknownKeyError, hints
 from mmseg.utils import keep_freed_memory
 from mmseg.utils.mistakes import report
 
-from .config_text import require_plain_config
-from .overrides import read_options, with_options
+from .config.encoding import require_plain_config
+from .config.keys import OPTIONAL_KEYS, walk
+from .config.origins import default_work_dir
+from .config.overrides import read_options, with_options
+from .config.tta import use_tta
+from .processes.preemption import Interrupted, Preempted, heed_sigterm
 from .reporting import add_report_metric, tell_scores, write_report
 from .runner import SegRunner
-from .runner.names import OPTIONAL_KEYS, walk
-from .runner.preemption import Interrupted, Preempted, heed_sigterm
-from .tta import use_tta
 
 
 def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: str | None = None) -> Config:
@@ -36,8 +37,8 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
 
     Args:
         path: the file, or the name of a config that comes with the package (its file's, without ``.py``).
-        options: values to put in, by dotted key; or KEY=VALUE texts as typed (:mod:`.option_text`). They take effect
-            as if written into the file (:mod:`.overrides`).
+        options: values to put in, by dotted key; or KEY=VALUE texts as typed (:mod:`.config.option_text`). They
+            take effect as if written into the file (:mod:`.config.overrides`).
         work_dir: where the run writes; None for what the config says, or ``work_dirs/NAME_OF_THE_CONFIG``.
 
     Raises:
@@ -65,11 +66,6 @@ def load_config(path: str | Path, options: dict | Sequence[str] = (), work_dir: 
     elif cfg.get('work_dir') is None:
         cfg.work_dir = default_work_dir(path)
     return cfg
-
-
-def default_work_dir(config: Path) -> str:
-    """Where a run of a config file writes that does not say so."""
-    return os.path.join('work_dirs', config.stem)
 
 
 def _places_of(key: str, cfg: Config) -> list[str]:
@@ -159,7 +155,7 @@ def test(
         show: open a window with each prediction, for ``wait_time`` seconds.
         show_dir: folder for pictures of annotation and prediction.
         wait_time: see ``show``.
-        tta: let the model see each image in several views (:mod:`.tta`).
+        tta: let the model see each image in several views (:mod:`.config.tta`).
         report: folder for a page about the test (:mod:`mmseg.report`).
         report_scores: let it show confidences, too, for which scores are kept at image size.
         report_images: how many images have pictures in it.

@@ -13,8 +13,8 @@ from mmseg.models.segmentors import SegTTAModel
 from mmseg.report import ReportMetric, write_test_report
 from mmseg.zoo import checkpoint_file
 
+from .processes.group import bare_model
 from .runner import SegRunner
-from .runner.distributed import bare_model
 
 
 def add_report_metric(cfg: Config, pictures: int, scores: bool) -> None:

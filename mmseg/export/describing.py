@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mmseg.engine.tta import innermost_datasets
+from mmseg.engine.config.tta import innermost_datasets
 
 from .metadata import Metadata, weights_sha256
 

@@ -17,8 +17,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmseg.datasets import BaseSegDataset
-from mmseg.engine.runner.data_root import hand_down_data_root
-from mmseg.engine.tta import innermost_datasets
+from mmseg.engine.config.data_root import hand_down_data_root
+from mmseg.engine.config.tta import innermost_datasets
 from mmseg.registry import DATASETS
 from mmseg.utils.atomic_file import atomic_write
 from mmseg.utils.progress import track

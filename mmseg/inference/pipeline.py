@@ -11,7 +11,8 @@ from mmcv.transforms import TestTimeAug
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
-from mmseg.engine.tta import innermost_datasets, tta_pipeline
+from mmseg.datasets.transforms.building import build_steps
+from mmseg.engine.config.tta import innermost_datasets, tta_pipeline
 from mmseg.registry import DATASETS, TRANSFORMS
 from mmseg.utils.image_file import UnreadableFileError, read_image
 
@@ -37,7 +38,7 @@ class ImagePipeline:
     Args:
         cfg: a whole config, with ``test_dataloader`` (or mmsegmentation's ``test_pipeline``).
         own_size: leave out the resize, but for sides that become multiples of 32.
-        tta: give several views of each image, as the config's ``tta_pipeline`` or :mod:`mmseg.engine.tta` says.
+        tta: give several views of each image, as the config's ``tta_pipeline`` or :mod:`mmseg.engine.config.tta` says.
 
     Raises:
         ValueError: the config has no test pipeline, or several that differ.
@@ -58,14 +59,14 @@ class ImagePipeline:
                 steps = [*loaders, *steps]
             self.loader = of_arrays = None
             if loaders:
-                self.loader = _build(loaders[0])
+                [self.loader] = build_steps(loaders[:1])
                 form = {key: getattr(self.loader, key) for key in ('to_float32', 'color_type', 'imdecode_backend')}
                 reader, taker = LoadImageFromFile(**form), LoadImageFromNDArray(**form)
                 of_arrays = _rewrite(steps, lambda kind, step: taker if issubclass(kind, FILE_LOADERS) else step)
                 # A pipeline made for arrays takes files as well.
                 steps = _rewrite(steps, lambda kind, step: reader if issubclass(kind, LoadImageFromNDArray) else step)
-            self._of_files = [_build(step) for step in steps]
-            self._of_arrays = [_build(step) for step in of_arrays or []]
+            self._of_files = build_steps(steps)
+            self._of_arrays = build_steps(of_arrays or ())
 
     def __call__(self, image: Image) -> dict:
         """``inputs`` and ``data_samples`` of one image.
@@ -151,10 +152,6 @@ def _class_of(part: Step, registry) -> type:
 
 def _without_annotations(steps: list) -> list[Step]:
     return _rewrite(steps, lambda kind, step: None if issubclass(kind, ANNOTATION_LOADERS) else step)
-
-
-def _build(step: Step) -> Callable:
-    return TRANSFORMS.build(step) if isinstance(step, dict) else step
 
 
 def _note(found: list, step: Step) -> Step:

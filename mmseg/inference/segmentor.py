@@ -55,7 +55,7 @@ class Segmentor:
         threshold: pixels whose class has a lower probability get the label 'unsure', one after the last class.
         amp: compute in this half precision (:func:`mmseg.engine.amp.amp_dtype`).
         meta: ``classes`` and ``palette`` in place of the model's ``dataset_meta``.
-        tta: see each image at six sizes, flipped and unflipped (:mod:`mmseg.engine.tta`).
+        tta: see each image at six sizes, flipped and unflipped (:mod:`mmseg.engine.config.tta`).
 
     Raises:
         ValueError: the model cannot give scores, its config has no test pipeline, or a class has another name.

@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from mmseg.engine.tta import innermost_datasets
+from mmseg.engine.config.tta import innermost_datasets
 from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors.predictor import Predictor, check_test_cfg
 from mmseg.registry import MODELS

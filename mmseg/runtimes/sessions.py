@@ -2,7 +2,10 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -51,9 +54,23 @@ class OnnxRuntimeSession:
         return self._session.run(None, {self._input: inputs}, self._options)
 
 
+@cache
+def openvino_core(openvino: ModuleType):
+    """OpenVINO's one core in this process.
+
+    Its plugin gives the thread that loads it another stack for signals, and takes it back when the core ends, whatever
+    thread that is and whatever stack that has by then: after a second core, the next signal, such as that of a child
+    process that ends, could end Python. So there is one core, and what loads the plugin is a thread that ends at once.
+    """
+    core = openvino.Core()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(core.get_versions, 'CPU').result()
+    return core
+
+
 class OpenVinoSession:
     def __init__(self, file: Path, threads: int) -> None:
-        core = need('openvino').Core()
+        core = openvino_core(need('openvino'))
         try:
             model = core.read_model(file)
         except Exception as error:

@@ -15,7 +15,7 @@ from mmseg.cli import main
 from mmseg.cli.main import COMMANDS
 from mmseg.engine import launch
 from mmseg.engine.launch import load_config
-from mmseg.engine.runner.preemption import Preempted
+from mmseg.engine.processes.preemption import Preempted
 from mmseg.inference.folder import KINDS
 from mmseg.utils.mistakes import TRACEBACK
 from mmseg.version import __version__

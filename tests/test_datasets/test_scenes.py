@@ -112,6 +112,24 @@ def test_seeds_splits_and_indices_share_no_scene():
     assert len(keys) == 2 * 3 * 3
 
 
+@pytest.mark.parametrize(
+    ('options', 'shares', 'colour'),
+    [
+        ({}, [12.98, 13.24, 41.03, 1.23, 11.49, 4.0, 8.54, 7.5], [155.05, 147.5, 151.66]),
+        (
+            dict(size=(96, 200), seed=3, split='val', rare=dict(car=0.2, tree=0.5)),
+            *([0.38, 28.13, 36.65, 11.55, 10.11, 0.74, 7.18, 5.26], [158.0, 146.06, 129.21]),
+        ),
+    ],
+)
+def test_scenes_stay_the_same(options, shares, colour):
+    """Published scores are of these: one draw more or less, and all that follow differ. Rounding may."""
+    info = SceneDataset(num_scenes=18, **options).get_data_info(17)
+    found = 100 * np.bincount(info['gt_seg_map'].ravel(), minlength=8) / info['gt_seg_map'].size
+    assert found == pytest.approx(shares, abs=0.3)
+    assert info['img'].mean((0, 1)) == pytest.approx(colour, abs=0.5)
+
+
 # Hard enough, and balanced enough to be learned.
 
 

@@ -35,7 +35,7 @@ import mmseg.models
 import mmseg.visualization  # noqa: F401
 from mmseg.checkpoints import writing
 from mmseg.engine.launch import run_program, train
-from mmseg.engine.runner.preemption import RESTART_ME
+from mmseg.engine.processes.preemption import RESTART_ME
 from mmseg.registry import HOOKS
 
 from .toy import toy_config

@@ -15,10 +15,10 @@ from torch import nn
 from torch.utils.data import Dataset, Subset
 
 from mmseg.engine import SeededSamples
+from mmseg.engine.config.agreement import check_agreement
+from mmseg.engine.config.keys import check_names
 from mmseg.engine.launch import load_config, train
 from mmseg.engine.runner import hand_down_data_root
-from mmseg.engine.runner.agreement import check_agreement
-from mmseg.engine.runner.names import check_names
 from mmseg.models import LRFormer
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS

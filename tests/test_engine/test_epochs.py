@@ -12,8 +12,8 @@ from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
 
 from mmseg.engine import EpochBasedTrainLoop, InfiniteSampler, SegRunner
-from mmseg.engine.runner.own_types import can_seek, each_image_once, own_loop, seekable
-from mmseg.engine.runner.preemption import Interrupted, Preempted, heed_sigterm
+from mmseg.engine.config.own_types import can_seek, each_image_once, own_loop, seekable
+from mmseg.engine.processes.preemption import Interrupted, Preempted, heed_sigterm
 from mmseg.engine.runner.skipped_steps import NonFiniteError
 from mmseg.engine.samplers import infinite_sampler
 from mmseg.registry import DATA_SAMPLERS, LOOPS

@@ -6,9 +6,9 @@ import torch
 from mmengine.config import Config
 
 from mmseg.engine import EarlyStoppingHook, SegRunner
+from mmseg.engine.config.own_types import own_hook
 from mmseg.engine.hooks import CheckpointHook, LoggerHook
 from mmseg.engine.hooks.metric_choice import rule_for
-from mmseg.engine.runner.own_types import own_hook
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmseg.datasets import ConcatDataset, RepeatDataset
 from mmseg.engine import SegRunner
-from mmseg.engine.runner.own_types import own_dataset
+from mmseg.engine.config.own_types import own_dataset
 
 from .toy import ToyDataset, toy_config
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mmseg.engine.runner import preemption
+from mmseg.engine.processes import preemption
 
 PROGRAM = """
 import os, signal, subprocess, sys
 from functools import partial
 from torch.utils.data import DataLoader
-from mmseg.engine.runner import preemption
+from mmseg.engine.processes import preemption
 
 preemption.WORKER_GRACE = 3600  # who waits for it hangs
 

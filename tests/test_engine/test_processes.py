@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmseg.engine import SegRunner
-from mmseg.engine.runner.distributed import jobs, restarted_jobs
+from mmseg.engine.processes.group import jobs, restarted_jobs
 
 from .test_exact_resume import assert_same
 from .test_launch import run, write_config

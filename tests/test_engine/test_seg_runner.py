@@ -8,7 +8,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmseg.engine import SegRunner
-from mmseg.engine.runner.distributed import _environment_from_slurm, _take_gpu, init_process_group
+from mmseg.engine.processes.group import _environment_from_slurm, _take_gpu, init_process_group
 
 from .toy import ToyModel, toy_config
 

@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from mmseg.engine import launch
-from mmseg.engine.tta import tta_pipeline, use_tta
+from mmseg.engine.config.tta import tta_pipeline, use_tta
 from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 

@@ -5,7 +5,7 @@ import torch
 
 from mmseg.apis import init_model
 from mmseg.export import Export, Metadata, parity
-from mmseg.export.running import open_file
+from mmseg.runtimes.targets import open_file
 from mmseg.zoo import config_file
 
 

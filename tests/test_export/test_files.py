@@ -10,7 +10,7 @@ import torch
 
 from mmseg.apis import init_model
 from mmseg.export import Export, Metadata, parity
-from mmseg.export.running import open_file
+from mmseg.runtimes.targets import open_file
 
 for package in ('onnx', 'onnxscript', 'onnxruntime', 'openvino'):
     pytest.importorskip(package, reason=f'{package} is part of the extra "export"')

@@ -11,9 +11,9 @@ from torch import nn
 
 from mmseg.datasets.scene_painter import draw_scene
 from mmseg.export import Export, Metadata, parity
-from mmseg.export.running import open_file
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
+from mmseg.runtimes.targets import open_file
 from mmseg.utils import register_all_modules
 
 for package in ('onnx', 'onnxscript', 'onnxruntime', 'openvino'):

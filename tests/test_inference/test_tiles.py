@@ -71,7 +71,7 @@ def test_a_tile_counts_by_the_distance_to_its_border():
 @torch.no_grad()
 def test_labels_are_those_of_whole_maps(make, tta, monkeypatch):
     if tta:
-        monkeypatch.setattr('mmseg.engine.tta.SCALES', (0.5, 1.0))
+        monkeypatch.setattr('mmseg.engine.config.tta.SCALES', (0.5, 1.0))
     segmentor = TiledSegmentor(Segmentor(model_of(make), tta=tta), tile=64, overlap=24, batch_size=2)
     image = photo(101, 150)
     down, across = tiles.Cuts.along(101, 64, 24), tiles.Cuts.along(150, 64, 24)

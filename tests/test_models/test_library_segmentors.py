@@ -120,7 +120,7 @@ def test_streamed_labels_are_those_of_whole_scores(name):
 def test_it_exports(tmp_path):
     pytest.importorskip('onnx', reason='onnx is part of the extra "export"')
     from mmseg.export import Export, parity
-    from mmseg.export.running import open_file
+    from mmseg.runtimes.targets import open_file
 
     work = Export(
         build('smp-fpn', data_preprocessor=dict(type='SegDataPreProcessor', mean=[0] * 3, std=[1] * 3)).eval()

@@ -5,10 +5,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmseg.models.losses import Accuracy, CrossEntropyLoss, accuracy, weight_reduce_loss, weighted_loss
+from mmseg.models.losses import (
+    Accuracy,
+    BaseLoss,
+    CrossEntropyLoss,
+    Mask2FormerLoss,
+    accuracy,
+    weight_reduce_loss,
+    weighted_loss,
+)
 from mmseg.registry import MODELS
 
 CLASSES = 5
+OF_SCORES = [
+    kind
+    for kind in MODELS.module_dict.values()
+    if kind.__module__.startswith('mmseg.models.losses.') and kind is not Mask2FormerLoss
+]
 
 
 @pytest.fixture
@@ -163,6 +176,36 @@ def test_config_and_errors(batch):
         CrossEntropyLoss(use_mask=True)
     with pytest.raises(ValueError, match='resize the scores'):
         loss(scores[..., :3], labels)
+
+
+@pytest.mark.parametrize('kind', OF_SCORES)
+def test_every_loss_has_a_name_and_a_factor(batch, kind):
+    once, thrice = kind(), kind(loss_weight=3.0, loss_name='loss_aux')
+    assert isinstance(once, BaseLoss) and thrice.loss_name == 'loss_aux'
+    torch.testing.assert_close(thrice(*batch), 3 * once(*batch))
+    if once.resizes:
+        torch.testing.assert_close(thrice.of_coarse(*batch)[0], 3 * once.of_coarse(*batch)[0])
+
+
+def test_a_loss_of_ones_own(batch):
+    class Unsure(BaseLoss):
+        def forward(self, scores, label, weight=None, ignore_index=255):
+            class_weight = self.class_weight_for(scores)
+            loss = 1 - (scores.softmax(dim=1) * class_weight.view(-1, 1, 1)).amax(dim=1)
+            return self.reduced(loss.masked_fill(label == ignore_index, 0), weight, (label != ignore_index).sum())
+
+    loss = Unsure('loss_unsure', 0.5, class_weight=[1] * CLASSES)
+    scores, labels = batch
+    counted = labels != 255
+    expected = 0.5 * (1 - scores.softmax(dim=1).amax(dim=1))[counted].mean()
+    torch.testing.assert_close(loss(scores, labels), expected)
+    assert not loss.resizes
+    with pytest.raises(ValueError, match='class_weight has 5 numbers for 4 classes'):
+        loss(scores[:, :4], labels)
+    with pytest.raises(ValueError, match="'auto' is counted in the training set"):
+        Unsure('loss_unsure', 1.0, class_weight='auto')(scores, labels)
+    with pytest.raises(ValueError, match="reduction must be one of .*, got 'avg'"):
+        Unsure('loss_unsure', 1.0, reduction='avg')
 
 
 def test_accuracy():

@@ -3,7 +3,7 @@ import torch
 from mmengine.structures import PixelData
 
 from mmseg.checkpoints import load_model_weights
-from mmseg.models import LRFormer
+from mmseg.models.backbones.base import StagedBackbone
 from mmseg.models.decode_heads import BaseDecodeHead
 from mmseg.models.segmentors.encoder_decoder import _drop_unread_maps
 from mmseg.models.segmentors.scores import ImageScores, MaskScores, Window, highest_class
@@ -378,7 +378,7 @@ class TestNothingIsBuiltInVain:
 
     def test_the_log_names_what_went_unused(self, monkeypatch):
         lines = []
-        for module in ('segmentors.encoder_decoder', 'backbones.lrformer'):
+        for module in ('segmentors.encoder_decoder', 'backbones.base'):
             monkeypatch.setattr(f'mmseg.models.{module}.print_log', lambda text, **_: lines.append(text))
         model = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(ONE_MAP, in_index=1)))
         weights = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=ONE_MAP)).state_dict()
@@ -400,7 +400,7 @@ class TestNothingIsBuiltInVain:
     def test_a_backbone_that_cannot_drop_maps(self, monkeypatch):
         lines = []
         monkeypatch.setattr('mmseg.models.segmentors.encoder_decoder.print_log', lambda text, **_: lines.append(text))
-        monkeypatch.delattr(LRFormer, 'keep_maps')
+        monkeypatch.delattr(StagedBackbone, 'keep_maps')
         model = MODELS.build(dict(type='EncoderDecoder', backbone=TINY, decode_head=dict(ONE_MAP, in_index=1)))
         assert 'leave them out of its out_indices' in lines[0] and len(model.backbone.stages) == 4
 

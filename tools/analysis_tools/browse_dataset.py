@@ -16,8 +16,8 @@ from command_line import require_own_mmseg
 
 require_own_mmseg()
 
+from mmseg.engine.config.data_root import dataset_of  # noqa: E402
 from mmseg.engine.launch import load_config  # noqa: E402
-from mmseg.engine.runner.data_root import dataset_of  # noqa: E402
 from mmseg.report.browsing import augmentations, grid, steps  # noqa: E402
 from mmseg.utils import register_all_modules  # noqa: E402
 from mmseg.utils.palette import palette_of  # noqa: E402

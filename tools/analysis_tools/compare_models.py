@@ -22,7 +22,7 @@ from command_line import ROOT, require_own_mmseg
 
 require_own_mmseg()
 
-from mmseg.analysis.benchmark import measure, summary  # noqa: E402
+from mmseg.analysis.benchmark import Way, summary, take_turns, work_options  # noqa: E402
 from mmseg.analysis.flops import count  # noqa: E402
 from mmseg.engine.launch import load_config  # noqa: E402
 from mmseg.registry import MODELS  # noqa: E402
@@ -45,9 +45,8 @@ def size(config: str, shape: tuple[int, int]) -> tuple[float, float]:
 
 
 def cost(work: str, config: str, args: argparse.Namespace) -> dict:
-    options = dict(batch=None, amp=None, compile=False, profile=False, backbone={}, classes=None, cfg_options=[])
-    options |= dict(config=config, threads=args.threads, warm_up=1, rounds=args.rounds)
-    return summary(measure(work, {'ours': ROOT}, argparse.Namespace(**options)))['ours']
+    way = Way(ROOT, work, work_options(args.threads, config=config))
+    return summary(take_turns({'ours': way}, args.rounds, warm_up=1))['ours']
 
 
 def main() -> None:

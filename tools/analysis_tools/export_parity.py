@@ -15,7 +15,7 @@ from rich.console import Console
 from mmseg.apis import init_model
 from mmseg.export import TARGETS, Export, parity
 from mmseg.export.describing import describe
-from mmseg.export.running import open_file
+from mmseg.runtimes.targets import open_file
 
 SIZES = ((128, 128), (161, 203), (203, 161), (512, 704), (33, 700))
 

@@ -21,7 +21,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 import torch  # noqa: E402
 
-from mmseg.analysis.benchmark import measure, summary  # noqa: E402
+from mmseg.analysis.benchmark import Way, summary, take_turns, work_options  # noqa: E402
 from mmseg.analysis.benchmark_works import config_of  # noqa: E402
 from mmseg.analysis.flops import count  # noqa: E402
 from mmseg.models.backbones.lrformer import LRSA  # noqa: E402
@@ -53,9 +53,8 @@ def main() -> None:
     seconds, unit = ('cpu_seconds', 'CPU seconds') if args.cpu_time else ('seconds', 'seconds')
 
     def cost(work: str, classes: int = 150) -> dict:
-        options = dict(batch=None, amp=None, compile=False, profile=False, backbone={}, classes=classes, warm_up=1)
-        options = argparse.Namespace(**options, rounds=args.rounds, threads=args.threads)
-        found = summary(measure(work, {'ours': ROOT}, options))['ours']
+        way = Way(ROOT, work, work_options(args.threads, classes=classes))
+        found = summary(take_turns({'ours': way}, args.rounds, warm_up=1))['ours']
         print(work, classes, found)
         return found
 

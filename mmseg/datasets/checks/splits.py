@@ -11,7 +11,8 @@ from mmengine.dataset import BaseDataset
 
 from mmseg.registry import DATASETS
 
-from ..basesegdataset import BaseSegDataset, FoundFiles
+from ..basesegdataset import BaseSegDataset
+from ..found_files import FoundFiles
 from ..transforms.loading import LoadAnnotations, LoadImageFromFile
 from .facts import KNOWN_SUFFIXES, Reading
 

@@ -1,7 +1,8 @@
-from .batch_plan import BatchPlan, plan_batch
-from .data_root import hand_down_data_root
-from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
+from ..config.data_root import hand_down_data_root
+from ..processes.batch_plan import BatchPlan, plan_batch
+from .evaluation_loops import TestLoop, ValLoop
 from .seg_runner import SegRunner
+from .training_loops import EpochBasedTrainLoop, IterBasedTrainLoop
 
 __all__ = [
     'BatchPlan',

@@ -1,57 +1,39 @@
 """The runner: mmengine's, made to run on any number of GPUs or on the CPU from the same config."""
 
 import importlib.util
-import os
-import time
-import uuid
-from functools import cached_property
 
-import mmengine
 import torch
 from mmengine.device import get_device
-from mmengine.dist import get_world_size, is_distributed, master_only
+from mmengine.dist import get_world_size, is_distributed
 from mmengine.hooks import Hook
-from mmengine.model import (
-    MMDistributedDataParallel,
-    convert_sync_batchnorm,
-    revert_sync_batchnorm,
-)
+from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from mmengine.utils import manager as instances
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader
 
-from mmseg.checkpoints import (
-    find_resumable,
-    load_checkpoint_file,
-    load_message_hub_state,
-    load_model_weights,
-    message_hub_state,
-    save_checkpoint_file,
-)
 from mmseg.models.utils import compile_parts
 from mmseg.registry import RUNNERS
-from mmseg.version import __version__
-from mmseg.zoo import checkpoint_file
 
-from .agreement import check_agreement
-from .batch_plan import BatchPlan, plan_batch
+from ..config import own_types
+from ..config.agreement import check_agreement
+from ..config.data_root import hand_down_data_root
+from ..config.keys import check_names, check_names_in_model
+from ..processes.batch_plan import BatchPlan, plan_batch
+from ..processes.group import bare_model, describe_processes, init_process_group
+from ..processes.preemption import init_worker
+from ..processes.reproducibility import prepare_determinism
 from .class_weights import fill_class_weights
-from .data_root import hand_down_data_root
-from .distributed import bare_model, describe_processes, init_process_group, jobs, restarted_jobs
+from .evaluation_loops import TestLoop, ValLoop
 from .log_processor import LogProcessor
-from .loops import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
-from .names import check_names, check_names_in_model
-from .own_types import can_seek, each_image_once, own_dataset, own_hook, own_loop, refuse_what_others_cannot, seekable
-from .preemption import init_worker
-from .reproducibility import changed_circumstances, circumstances, prepare_determinism
-from .resuming import is_same_run, resume_optimizer_and_schedules
+from .resumable_runner import ResumableRunner
 from .schedules import fit_to_loop
+from .training_loops import EpochBasedTrainLoop, IterBasedTrainLoop
 
 
 @RUNNERS.register_module()
-class SegRunner(Runner):
+class SegRunner(ResumableRunner):
     """mmengine's runner, with these differences:
 
     - Processes meet through nccl on CUDA and gloo on the CPU; SyncBN is plain BN where there is no CUDA or only
@@ -154,7 +136,7 @@ class SegRunner(Runner):
             or (get_world_size() > 2 and (self._deterministic or not on_cuda)),
         )
 
-    # Data
+    # Data, loops and hooks
 
     def build_dataloader(
         self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
@@ -162,7 +144,7 @@ class SegRunner(Runner):
         """As mmengine's, after handing down ``data_root``; samples of the training stream are seeded one by one."""
         if isinstance(dataloader, dict):
             dataloader = dict(dataloader)
-            dataloader['dataset'] = own_dataset(dataloader['dataset'], 'dataset')
+            dataloader['dataset'] = own_types.own_dataset(dataloader['dataset'], 'dataset')
             if isinstance(dataloader['dataset'], dict):
                 dataloader['dataset'] = hand_down_data_root(dataloader['dataset'], self.cfg.get('data_root'))
             if not {'sampler', 'batch_sampler'} & set(dataloader):
@@ -172,7 +154,7 @@ class SegRunner(Runner):
                 )
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
-            if can_seek(dataloader.get('sampler')):
+            if own_types.can_seek(dataloader.get('sampler')):
                 dataloader['dataset'] = dict(type='SeededSamples', dataset=dataloader['dataset'])
             if 'worker_init_fn' not in dataloader:
                 quiet = dataloader.pop('disable_subprocess_warning', False)
@@ -194,16 +176,38 @@ class SegRunner(Runner):
                     "train_cfg must say how to count: type='IterBasedTrainLoop' with max_iters, or "
                     "type='EpochBasedTrainLoop' with max_epochs"
                 )
-            loop = own_loop(loop, IterBasedTrainLoop, EpochBasedTrainLoop)
+            loop = own_types.own_loop(loop, IterBasedTrainLoop, EpochBasedTrainLoop)
             if loop['type'] in (IterBasedTrainLoop, EpochBasedTrainLoop):
-                self._train_dataloader = seekable(self._train_dataloader)
+                self._train_dataloader = own_types.seekable(self._train_dataloader)
         built = super().build_train_loop(loop)
-        refuse_what_others_cannot(built, self.batch_plan)
+        own_types.refuse_what_others_cannot(built, self.batch_plan)
         return built
 
     def register_hook(self, hook: Hook | dict, priority: str | int | None = None) -> None:
         """As mmengine's, but mmengine's own hooks give way to those here, as loops do."""
-        super().register_hook(own_hook(hook), priority)
+        super().register_hook(own_types.own_hook(hook), priority)
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """The validation loop, mmseg's ``ValLoop`` by default."""
+        self._val_dataloader = own_types.each_image_once(self._val_dataloader)
+        if isinstance(loop, dict):
+            loop = own_types.own_loop({'type': ValLoop, **loop}, ValLoop)
+        return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """The test loop, mmseg's ``TestLoop`` by default."""
+        self._test_dataloader = own_types.each_image_once(self._test_dataloader)
+        if isinstance(loop, dict):
+            loop = own_types.own_loop({'type': TestLoop, **loop}, TestLoop)
+        return super().build_test_loop(loop)
+
+    # Optimizer
+
+    def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
+        """One optimizer in one wrapper, built from its config."""
+        if not isinstance(optim_wrapper, OptimWrapper) and 'optimizer' not in optim_wrapper:
+            raise ValueError(f'optim_wrapper must state its optimizer, it states {", ".join(optim_wrapper)}')
+        return super().build_optim_wrapper(optim_wrapper)
 
     def build_param_scheduler(self, scheduler: dict | list) -> list:
         """The schedules, see :func:`.schedules.fit_to_loop`."""
@@ -211,20 +215,6 @@ class SegRunner(Runner):
         if hasattr(self.train_loop, 'iters_per_pass'):
             schedulers = fit_to_loop(schedulers, self.train_loop, self.logger)
         return super().build_param_scheduler(schedulers)
-
-    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """The validation loop, mmseg's ``ValLoop`` by default."""
-        self._val_dataloader = each_image_once(self._val_dataloader)
-        if isinstance(loop, dict):
-            loop = own_loop({'type': ValLoop, **loop}, ValLoop)
-        return super().build_val_loop(loop)
-
-    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """The test loop, mmseg's ``TestLoop`` by default."""
-        self._test_dataloader = each_image_once(self._test_dataloader)
-        if isinstance(loop, dict):
-            loop = own_loop({'type': TestLoop, **loop}, TestLoop)
-        return super().build_test_loop(loop)
 
     # Log
 
@@ -248,182 +238,3 @@ class SegRunner(Runner):
             while instances._lock._is_owned():
                 instances._lock.release()
             raise
-
-    # Checkpoints
-
-    def load_or_resume(self) -> None:
-        """Do what ``resume`` and ``load_from`` say, once.
-
-        ``resume`` is False, a file, 'auto' (the work dir's newest checkpoint; without one, start anew), or True,
-        which as in mmengine means the file in ``load_from`` if there is one and 'auto' otherwise.
-        """
-        if self._has_loaded:
-            return
-        source = self._resume
-        if source is True:
-            source = self._load_from or 'auto'
-        if self._left_off_here():
-            source = 'auto'
-        if source == 'auto':
-            source = find_resumable(self.work_dir)
-            if source is None:
-                self.logger.warning(f'nothing to resume in {self.work_dir}: training starts anew')
-        if source:
-            self.resume(source)
-        elif self._load_from is not None:
-            self.load_checkpoint(self._load_from)
-
-    def _left_off_here(self) -> bool:
-        """Whether this is a job that was started again, and that wrote the work dir's newest checkpoint before."""
-        newest = find_resumable(self.work_dir) if restarted_jobs() else None
-        if newest is None:
-            return False
-        written_by = load_checkpoint_file(newest).get('meta', {}).get('job', {})
-        return any(written_by.get(launcher) == job for launcher, job in restarted_jobs().items())
-
-    def load_checkpoint(self, filename: str, map_location: str | torch.device = 'cpu') -> dict:
-        """Load a checkpoint's weights into the model, all of them or none.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: it is no checkpoint, or does not fit the model; the message says what differs.
-        """
-        options = {key: self.cfg.get(key, False) for key in ('ignore_mismatched_sizes', 'adapt_input_channels')}
-        return self._load_weights(checkpoint_file(filename), map_location, **options)
-
-    def _load_weights(self, filename: str, map_location: str | torch.device, **options: bool) -> dict:
-        checkpoint = load_checkpoint_file(filename, map_location)
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_model_weights(bare_model(self.model), checkpoint['state_dict'], source=filename, **options)
-        self._has_loaded = True
-        return checkpoint
-
-    def resume(
-        self,
-        filename: str,
-        resume_optimizer: bool = True,
-        resume_param_scheduler: bool = True,
-        map_location: str | torch.device = 'cpu',
-    ) -> None:
-        """Go on where the run that wrote this checkpoint was.
-
-        Raises:
-            ValueError: the file holds weights but no training state.
-        """
-        checkpoint = self._load_weights(filename, map_location)
-        needed = [
-            'meta',
-            'message_hub',
-            *['optimizer'] * resume_optimizer,
-            *['param_schedulers'] * resume_param_scheduler,
-        ]
-        missing = [key for key in needed if key not in checkpoint]
-        if missing:
-            raise ValueError(
-                f'{filename} holds weights but not the state of a training run (no {", ".join(missing)}), '
-                'so it cannot be resumed: to start a new run from these weights, write load_from instead'
-            )
-        meta = checkpoint['meta']
-        if hasattr(self.train_loop, 'enter'):
-            self.train_loop.enter(meta, filename)
-        else:
-            self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
-        if meta.get('seed') not in (None, self.seed):
-            self.logger.warning(f'the seed of {filename}, {meta["seed"]}, is used instead of {self.seed}')
-            self._randomness_cfg.update(seed=meta['seed'])
-            self.set_randomness(**self._randomness_cfg)
-            self.train_loop.dataloader.sampler.seed = self.seed
-        load_message_hub_state(self.message_hub, checkpoint['message_hub'])
-        if is_same_run(meta, filename, self.work_dir):
-            self.run_id = meta['run']
-        else:  # its files are no concern of this run
-            for fact in ('kept_ckpts', 'last_ckpt', 'saved_iter'):
-                self.message_hub.pop_info(fact, None)
-        if resume_optimizer:
-            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-            if resume_param_scheduler:
-                if self.param_schedulers is not None:
-                    self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-                resume_optimizer_and_schedules(self, checkpoint, filename)
-            else:
-                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        self.logger.info(f'resumed from {filename} after {self.iter} iterations')
-        if changes := changed_circumstances(meta.get('circumstances', {}), self._circumstances()):
-            self.logger.warning(
-                f'{filename} was written under other circumstances ({changes}): the global order of samples stays, but '
-                'this run is no longer bit-identical to the one that wrote it'
-            )
-
-    @cached_property
-    def run_id(self) -> str:
-        """Names the run in its checkpoints; a run resumed in its own work dir keeps the name."""
-        return uuid.uuid4().hex
-
-    @master_only
-    def save_checkpoint(
-        self,
-        out_dir: str,
-        filename: str,
-        file_client_args: None = None,
-        save_optimizer: bool = True,
-        save_param_scheduler: bool = True,
-        meta: dict | None = None,
-        by_epoch: bool = True,
-        backend_args: None = None,
-    ) -> None:
-        """Write a checkpoint of tensors and plain data into a local folder, completely or not at all.
-
-        Args:
-            out_dir: the folder.
-            filename: the file's name in it.
-            file_client_args: must be None: only local folders are written to.
-            save_optimizer: include the optimizer's state.
-            save_param_scheduler: include the schedulers' state.
-            meta: facts to add, or to put in the place of those about epoch and iteration.
-            by_epoch: whether an epoch has just ended (its number is not yet counted), or an iteration.
-            backend_args: must be None, as ``file_client_args``.
-        """
-        if file_client_args is not None or backend_args is not None:
-            raise ValueError(
-                'checkpoints are written to local folders only: leave out file_client_args and backend_args'
-            )
-        facts = dict(
-            epoch=self.epoch + int(by_epoch),
-            iter=self.iter + int(not by_epoch),
-            iters_per_epoch=self.train_loop.iters_per_epoch if getattr(self.train_loop, 'by_epoch', False) else None,
-            run=self.run_id,
-            work_dir=os.path.abspath(self.work_dir),
-            cfg=self._config_text,
-            seed=self.seed,
-            experiment_name=self.experiment_name,
-            time=time.strftime('%Y%m%d_%H%M%S'),
-            mmengine_version=mmengine.__version__,
-            lrformer_version=__version__,
-            job=jobs(),
-            circumstances=self._circumstances(),
-            dataset_meta=getattr(self.train_dataloader.dataset, 'metainfo', None),
-        )
-        checkpoint = dict(
-            meta={**facts, **(meta or {})},
-            state_dict=bare_model(self.model).state_dict(),
-            message_hub=message_hub_state(self.message_hub),
-        )
-        if save_optimizer:
-            checkpoint['optimizer'] = self.optim_wrapper.state_dict()
-        if save_param_scheduler:
-            checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
-        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-        save_checkpoint_file(os.path.join(out_dir, filename), checkpoint)
-
-    @cached_property
-    def _config_text(self) -> str:
-        return self.cfg.pretty_text  # formatting it takes longer than writing many a checkpoint
-
-    def _circumstances(self) -> dict:
-        return circumstances(self.batch_plan, self.cfg.get('compile'))
-
-    def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
-        """One optimizer in one wrapper, built from its config."""
-        if not isinstance(optim_wrapper, OptimWrapper) and 'optimizer' not in optim_wrapper:
-            raise ValueError(f'optim_wrapper must state its optimizer, it states {", ".join(optim_wrapper)}')
-        return super().build_optim_wrapper(optim_wrapper)

@@ -13,17 +13,16 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from timm.layers import DropPath, LayerNorm2d, LayerScale2d, trunc_normal_
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mmseg.registry import MODELS
 
 from ..layers import Linear, adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
 from ..layers.exporting import low_res_pools as export_low_res_pools
 from ..layers.mlp import MLP, ResidualDWConv, residual
-from ..utils import PretrainedModule, freeze_parts, stages_to_freeze
+from ..utils import recompute, stages_to_freeze
+from .base import StagedBackbone
 
 
 class Variant(NamedTuple):
@@ -237,15 +236,12 @@ class Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x)
         for block in self.blocks:
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(block, x, self.pyramid, use_reentrant=False)
-            else:
-                x = block(x, self.pyramid)
+            x = recompute(block, x, self.pyramid, when=self.with_cp)
         return x
 
 
 @MODELS.register_module()
-class LRFormer(PretrainedModule):
+class LRFormer(StagedBackbone):
     """The LRFormer backbone: B x 3 x H x W -> one map a stage, at strides 4, 8, 16 and 32.
 
     H and W may be anything from 32 up; a map's side is ceil(side / stride).
@@ -273,6 +269,7 @@ class LRFormer(PretrainedModule):
     """
 
     MAY_GO_UNUSED = r'head\.|norm'  # of an image classification network
+    num_stages = 4
 
     def __init__(
         self,
@@ -294,7 +291,7 @@ class LRFormer(PretrainedModule):
         init_cfg: dict | None = None,
         **unknown,
     ) -> None:
-        super().__init__(init_cfg)
+        super().__init__(init_cfg=init_cfg)
         _reject(unknown, q_conv=q_conv, extra_act=extra_act, use_ls=use_ls)
         explicit = dict(
             embed_dims=embed_dims,
@@ -333,8 +330,7 @@ class LRFormer(PretrainedModule):
             embed = Stem(in_channels, dim) if i == 0 else Downsample(sizes.embed_dims[i - 1], dim)
             self.stages.append(Stage(embed, blocks, dim, with_cp))
         stages = [f'stages.{i}' for i in range(len(self.stages))]
-        self.frozen = stages_to_freeze(frozen_stages, 'stages.0.embed', stages)
-        freeze_parts(self, self.frozen)
+        self.freeze(stages_to_freeze(frozen_stages, 'stages.0.embed', stages))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         maps = self.stage_maps(x)
@@ -355,16 +351,8 @@ class LRFormer(PretrainedModule):
             maps.append(x)
         return maps
 
-    def keep_maps(self, count: int) -> None:
-        """From now on returns the first ``count`` maps only, without the stages that those do not need."""
-        self.out_indices, self.out_channels = self.out_indices[:count], self.out_channels[:count]
-        del self.stages[max(self.out_indices) + 1 :]
-        self.frozen = self.frozen[: len(self.stages) + 1]
-
-    def train(self, mode: bool = True) -> 'LRFormer':
-        super().train(mode)
-        freeze_parts(self, self.frozen)
-        return self
+    def stage_parts(self, stage: int) -> list[str]:
+        return [f'stages.{stage}']
 
     def convert_published(self, state_dict: dict, prefix: str) -> None:
         """Renames the published entries of the backbone at ``prefix`` to ours, in place; leaves out those of stages
@@ -375,17 +363,7 @@ class LRFormer(PretrainedModule):
                 room, stage, rest = found.groups()
                 rest = re.sub(r'^conv1\.', 'convs.', rest)  # the stem's convolutions
                 state_dict[f'{prefix}stages.{int(stage) - 1}.{rooms[room]}.{rest}'] = state_dict.pop(name)
-        unbuilt = tuple(f'{prefix}stages.{i}.' for i in range(len(self.stages), 4))
-        if excess := [name for name in state_dict if unbuilt and name.startswith(unbuilt)]:
-            for name in excess:
-                del state_dict[name]
-            print_log(
-                f'{len(excess)} entries of stages after the first {len(self.stages)} were not needed', logger='current'
-            )
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        self.convert_published(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super().convert_published(state_dict, prefix)
 
     def explain_mismatch(self, state_dict: dict, prefix: str = '') -> str | None:
         """Says so when (converted) weights are those of another variant, else returns None."""

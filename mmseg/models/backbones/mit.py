@@ -146,7 +146,7 @@ class TransformerEncoderLayer(BaseModule):
         return self.ffn(self.norm2(x), hw_shape, identity=x)
 
     def forward(self, x: Tensor, hw_shape: Sequence[int]) -> Tensor:
-        return recompute(self._layer, x, hw_shape) if self.with_cp else self._layer(x, hw_shape)
+        return recompute(self._layer, x, hw_shape, when=self.with_cp)
 
 
 @MODELS.register_module()

@@ -47,7 +47,7 @@ class _Block(BaseModule):
         return self.residual(x) + (x if self.downsample is None else self.downsample(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.relu(recompute(self._add, x) if self.with_cp else self._add(x))
+        return self.relu(recompute(self._add, x, when=self.with_cp))
 
 
 class BasicBlock(_Block):

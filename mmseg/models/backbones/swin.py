@@ -133,7 +133,7 @@ class SwinBlock(BaseModule):
         return self.ffn(self.norm2(x), identity=x)
 
     def forward(self, x: Tensor, hw_shape: Sequence[int]) -> Tensor:
-        return recompute(self._block, x, hw_shape) if self.with_cp else self._block(x, hw_shape)
+        return recompute(self._block, x, hw_shape, when=self.with_cp)
 
 
 class Stage(nn.Module):

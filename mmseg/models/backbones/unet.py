@@ -49,7 +49,7 @@ class BasicConvBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return recompute(self.convs, x) if self.with_cp else self.convs(x)
+        return recompute(self.convs, x, when=self.with_cp)
 
 
 @MODELS.register_module()
@@ -88,7 +88,7 @@ class InterpConv(nn.Module):
         self.interp_upsample = nn.Sequential(*((conv, upsample) if conv_first else (upsample, conv)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return recompute(self.interp_upsample, x) if self.with_cp else self.interp_upsample(x)
+        return recompute(self.interp_upsample, x, when=self.with_cp)
 
 
 @MODELS.register_module()
@@ -120,7 +120,7 @@ class DeconvModule(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return recompute(self.deconv_upsamping, x) if self.with_cp else self.deconv_upsamping(x)
+        return recompute(self.deconv_upsamping, x, when=self.with_cp)
 
 
 class UpConvBlock(nn.Module):

@@ -111,8 +111,8 @@ class Mask2FormerHead(PretrainedModule):
         self.level_embed = nn.Embedding(num_levels, feat_channels)
         self.cls_embed = Linear(feat_channels, num_classes + 1)
         self.mask_embed = nn.Sequential(
-            *(Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
-            *(Linear(feat_channels, feat_channels), nn.ReLU(inplace=True)),
+            *(Linear(feat_channels, feat_channels), nn.ReLU()),
+            *(Linear(feat_channels, feat_channels), nn.ReLU()),
             Linear(feat_channels, feat_channels),
         )
         self.loss_decode = MODELS.build({'ignore_index': ignore_index, **loss_decode})

@@ -45,12 +45,12 @@ class PixelDecoder(nn.Module):
     def __init__(
         self,
         in_channels: Sequence[int],
-        channels: int = 256,
-        num_levels: int = 3,
-        num_layers: int = 6,
-        num_heads: int = 8,
-        num_points: int = 4,
-        ffn_channels: int = 1024,
+        channels: int,
+        num_levels: int,
+        num_layers: int,
+        num_heads: int,
+        num_points: int,
+        ffn_channels: int,
     ) -> None:
         super().__init__()
         norm_cfg = dict(type='GN', num_groups=32)

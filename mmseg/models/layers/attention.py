@@ -6,7 +6,7 @@ Parameter names are ours; ``convert_published`` translates the published ones wh
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .linear import Linear
+from .linear import Linear, linear_relu
 
 
 class MultiheadAttention(nn.Module):
@@ -65,9 +65,12 @@ class FFN(nn.Sequential):
     compilable = True
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
-        super().__init__(Linear(dim, hidden_dim), nn.ReLU(inplace=True), Linear(hidden_dim, dim))
+        super().__init__(Linear(dim, hidden_dim), nn.ReLU(), Linear(hidden_dim, dim))
         for linear in (self[0], self[2]):
             nn.init.xavier_normal_(linear.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self[2](linear_relu(x, self[0].weight, self[0].bias))
 
     @staticmethod
     def convert_published(state_dict: dict, prefix: str) -> None:

@@ -24,8 +24,17 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not served_by_onednn(x, weight):
         return F.linear(x, weight, bias)
     if torch.is_grad_enabled():
-        return _Linear.apply(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
+        return _Linear.apply(x.flatten(0, -2), weight, bias, 'none').unflatten(0, x.shape[:-1])
     return product(x, weight, bias)
+
+
+def linear_relu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """ReLU of :func:`linear`."""
+    if not served_by_onednn(x, weight):
+        return F.linear(x, weight, bias).relu_()
+    if torch.is_grad_enabled():
+        return _Linear.apply(x.flatten(0, -2), weight, bias, 'relu').unflatten(0, x.shape[:-1])
+    return product(x, weight, bias, 'relu')
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -67,19 +76,23 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: s
 
 
 class _Linear(torch.autograd.Function):
-    """Rows x in_features -> rows x out_features."""
+    """Rows x in_features -> rows x out_features, behind ``activation``: 'none' or 'relu'."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return product(x, weight, bias)
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+        out = product(x, weight, bias, activation)
+        ctx.save_for_backward(x, weight, out if activation == 'relu' else None)
+        return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        (x, weight), (of_x, of_weight, of_bias) = ctx.saved_tensors, ctx.needs_input_grad
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        (x, weight, out), (of_x, of_weight, of_bias, _) = ctx.saved_tensors, ctx.needs_input_grad
+        if out is not None:
+            gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
         return (
             product(gradient, weight.t()) if of_x else None,
             gradient.t() @ x if of_weight else None,  # MKL is no slower at sums over all rows
             gradient.sum(dim=0) if of_bias else None,
+            None,
         )

@@ -1,4 +1,5 @@
 from .accuracy import Accuracy, accuracy, share_of
+from .base import BaseLoss
 from .boundary_loss import BoundaryLoss
 from .cross_entropy_loss import CrossEntropyLoss, binary_cross_entropy, cross_entropy
 from .dice_loss import DiceLoss
@@ -12,6 +13,7 @@ from .utils import reduce_loss, weight_reduce_loss, weighted_loss
 
 __all__ = [
     'Accuracy',
+    'BaseLoss',
     'BoundaryLoss',
     'CrossEntropyLoss',
     'DiceLoss',

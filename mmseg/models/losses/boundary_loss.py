@@ -2,18 +2,19 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
+from .base import BaseLoss
 from .utils import checked_scores, one_hot
 
 EPS = 1e-7
 
 
 @MODELS.register_module()
-class BoundaryLoss(nn.Module):
+class BoundaryLoss(BaseLoss):
     """Whether boundaries are where they should be.
 
     Of C scores a pixel: 1 - F1 of the predicted classes' boundaries (Bokhovkin and Burnaev, arXiv 1905.07852), averaged
@@ -32,15 +33,13 @@ class BoundaryLoss(nn.Module):
     def __init__(
         self, loss_weight: float = 1.0, loss_name: str = 'loss_boundary', width: int = 3, tolerance: int = 5
     ) -> None:
-        super().__init__()
+        super().__init__(loss_name, loss_weight)
         for name, value in (('width', width), ('tolerance', tolerance)):
             require(
                 value % 2 == 1 and value >= (3 if name == 'width' else 1),
                 f'BoundaryLoss: {name}={value} is not an odd number of pixels (width: 3 or more)',
             )
-        self.loss_weight = loss_weight
         self.width, self.tolerance = width, tolerance
-        self._loss_name = loss_name
 
     def forward(self, bd_pre: Tensor, bd_gt: Tensor, weight: Tensor | None = None, ignore_index: int = 255) -> Tensor:
         """Loss of scores B x C x H x W against labels B x H x W.
@@ -65,11 +64,6 @@ class BoundaryLoss(nn.Module):
         f1 = 2 * precision * recall / (precision + recall + EPS)
         has_boundary = truth.amax(dim=(2, 3)) > 0
         return ((1 - f1) * has_boundary).sum() / has_boundary.sum().clamp(min=1)
-
-    @property
-    def loss_name(self) -> str:
-        """The loss's name in the log."""
-        return self._loss_name
 
 
 def _widest(x: Tensor, size: int) -> Tensor:

@@ -6,20 +6,15 @@ Legend: B images, C classes, H x W label map. Everything is computed in float32 
 from collections.abc import Sequence
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import MODELS
+from mmseg.utils.errors import require
 
+from .base import BaseLoss
 from .resized_cross_entropy import resized_cross_entropy
 from .resized_scores import sum_over_strips
-from .utils import (
-    at_least_float32,
-    checked_reduction,
-    checked_scores,
-    class_weight_tensor,
-    get_class_weight,
-    weight_reduce_loss,
-)
+from .utils import at_least_float32, checked_scores, weight_reduce_loss
 
 
 def cross_entropy(
@@ -100,7 +95,7 @@ def binary_cross_entropy(
 
 
 @MODELS.register_module()
-class CrossEntropyLoss(nn.Module):
+class CrossEntropyLoss(BaseLoss):
     """Cross-entropy of score maps against label maps.
 
     The mean is taken over all pixels: an ignored one adds nothing to the sum but counts in the
@@ -111,7 +106,7 @@ class CrossEntropyLoss(nn.Module):
         use_sigmoid: each class on its own (sigmoid) instead of one class of all (softmax).
         use_mask: kept for configs that spell it out; only False is possible.
         reduction: 'none', 'mean' or 'sum'.
-        class_weight: one number a class, or a file that holds them (see :func:`get_class_weight`); two for a
+        class_weight: one number a class, or a file that holds them (see :func:`.utils.get_class_weight`); two for a
             single score with sigmoid, one for each label. 'auto' (which is 'inverse_sqrt') and 'median_frequency':
             by how frequent the classes are in the training set (:func:`mmseg.datasets.class_weights`).
         loss_weight: factor on the result.
@@ -132,21 +127,16 @@ class CrossEntropyLoss(nn.Module):
         avg_non_ignore: bool = False,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
-        if use_mask:
-            raise ValueError(
-                'CrossEntropyLoss(use_mask=True) is for instance masks; write use_sigmoid=True for '
-                'one binary problem a class'
-            )
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f'label_smoothing is a share from 0 to below 1, not {label_smoothing!r}')
+        super().__init__(loss_name, loss_weight, class_weight, reduction)
+        require(
+            not use_mask,
+            'CrossEntropyLoss(use_mask=True) is for instance masks; write use_sigmoid=True for one binary problem a '
+            'class',
+        )
+        require(0 <= label_smoothing < 1, f'label_smoothing is a share from 0 to below 1, not {label_smoothing!r}')
         self.use_sigmoid = use_sigmoid
         self.label_smoothing = label_smoothing
-        self.reduction = checked_reduction(reduction)
-        self.class_weight = get_class_weight(class_weight)
-        self.loss_weight = loss_weight
         self.avg_non_ignore = avg_non_ignore
-        self._loss_name = loss_name
 
     def extra_repr(self) -> str:
         return f'use_sigmoid={self.use_sigmoid}, avg_non_ignore={self.avg_non_ignore}'
@@ -170,11 +160,12 @@ class CrossEntropyLoss(nn.Module):
         """
         cls_score = checked_scores(cls_score, label)
         loss_function = binary_cross_entropy if self.use_sigmoid else cross_entropy
+        counts = (1, 2) if self.use_sigmoid and cls_score.shape[1] == 1 else ()
         return self.loss_weight * loss_function(
             cls_score,
             label,
             weight=None if weight is None else weight.to(cls_score.dtype),
-            class_weight=self._class_weight_for(cls_score),
+            class_weight=self.class_weight_for(cls_score, counts),
             reduction=reduction_override or self.reduction,
             avg_factor=avg_factor,
             ignore_index=ignore_index,
@@ -184,7 +175,6 @@ class CrossEntropyLoss(nn.Module):
 
     @property
     def resizes(self) -> bool:
-        """Whether :meth:`of_coarse` can compute this loss."""
         return not self.use_sigmoid and self.reduction != 'none'
 
     def of_coarse(
@@ -196,7 +186,7 @@ class CrossEntropyLoss(nn.Module):
             The loss, and where no class has a higher score than the label, B x H x W bool.
         """
         cls_score = at_least_float32(cls_score)
-        class_weight = self._class_weight_for(cls_score)
+        class_weight = self.class_weight_for(cls_score)
         ignored = label == ignore_index
         known = label.masked_fill(ignored, 0)
         weight = cls_score.new_ones(label.shape) if class_weight is None else class_weight[known]
@@ -205,18 +195,7 @@ class CrossEntropyLoss(nn.Module):
             spread = sum_over_strips(_Spread(class_weight, ignore_index), cls_score, label, align_corners)
             total = (1 - self.label_smoothing) * total + self.label_smoothing * spread
         pixels = _pixels(label, class_weight, ignore_index, self.avg_non_ignore) if self.reduction == 'mean' else None
-        return self.loss_weight * weight_reduce_loss(total, None, self.reduction, pixels), right
-
-    def _class_weight_for(self, cls_score: Tensor) -> Tensor | None:
-        classes = cls_score.shape[1]
-        return class_weight_tensor(
-            self.class_weight, cls_score, (1, 2) if self.use_sigmoid and classes == 1 else (classes,)
-        )
-
-    @property
-    def loss_name(self) -> str:
-        """The loss's name in the log."""
-        return self._loss_name
+        return self.reduced(total, None, pixels), right
 
 
 class _Spread:

@@ -1,15 +1,15 @@
 """Dice loss. Source: Milletari et al., V-Net (arXiv 1606.04797). Legend: B images, C classes, H x W label map."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import MODELS
 
+from .base import BaseLoss
 from .region_sums import RegionSums
-from .utils import checked_reduction, weight_reduce_loss
 
 
 @MODELS.register_module()
-class DiceLoss(nn.Module):
+class DiceLoss(BaseLoss):
     """1 - 2 |P T| / (|P|^2 + |T|^2) of an image's probabilities P and one-hot labels T; ignored pixels are in neither.
 
     By default, as in mmsegmentation, P and T are those of all classes at once, so that a class has the weight of its
@@ -40,15 +40,12 @@ class DiceLoss(nn.Module):
         loss_name: str = 'loss_dice',
         per_class: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(loss_name, loss_weight, reduction=reduction)
         self.use_sigmoid, self.activate = use_sigmoid, activate
-        self.reduction = checked_reduction(reduction)
         self.naive_dice = naive_dice
-        self.loss_weight = loss_weight
         self.ignore_index = ignore_index
         self.eps = eps
         self.per_class = per_class
-        self._loss_name = loss_name
 
     @property
     def activation(self) -> str | None:
@@ -56,7 +53,6 @@ class DiceLoss(nn.Module):
 
     @property
     def resizes(self) -> bool:
-        """Whether :meth:`of_coarse` can compute this loss."""
         return self.activate and self.reduction != 'none'
 
     def forward(
@@ -79,18 +75,17 @@ class DiceLoss(nn.Module):
             ignore_index: the label of pixels that do not count.
         """
         sums = RegionSums.of(pred, target, self.activation, ignore_index, weight)
-        return self._reduced(sums, ignore_index, reduction_override or self.reduction, avg_factor)
+        return self.reduced(self._of_sums(sums, ignore_index), None, avg_factor, reduction_override)
 
     def of_coarse(
         self, pred: Tensor, target: Tensor, ignore_index: int = 255, align_corners: bool = False
     ) -> tuple[Tensor, None]:
         """:meth:`forward` of scores B x C x h x w resized to the labels, which are never there as a whole."""
         sums = RegionSums.of_coarse(pred, target, self.activation, ignore_index, align_corners)
-        return self._reduced(sums, ignore_index, self.reduction), None
+        return self.reduced(self._of_sums(sums, ignore_index)), None
 
-    def _reduced(
-        self, sums: RegionSums, ignore_index: int, reduction: str, avg_factor: float | Tensor | None = None
-    ) -> Tensor:
+    def _of_sums(self, sums: RegionSums, ignore_index: int) -> Tensor:
+        """Of each image, B."""
         sums = sums.without(ignore_index)
         if not self.per_class:
             sums = RegionSums(*(one.sum(dim=1, keepdim=True) for one in sums))
@@ -101,10 +96,4 @@ class DiceLoss(nn.Module):
         # What an image does not have leaves no overlap to speak of; with one score its pixels of class 0 still count.
         by_class = self.per_class and sums.actual.shape[1] > 1
         counts = sums.actual > 0 if by_class else sums.predicted + sums.actual > 0
-        loss = ((1 - dice) * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)
-        return self.loss_weight * weight_reduce_loss(loss, None, reduction, avg_factor)
-
-    @property
-    def loss_name(self) -> str:
-        """The loss's name in the log."""
-        return self._loss_name
+        return ((1 - dice) * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)

@@ -3,25 +3,18 @@
 from collections.abc import Sequence
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
+from .base import BaseLoss
 from .resized_scores import sum_over_strips
-from .utils import (
-    at_least_float32,
-    checked_reduction,
-    checked_scores,
-    class_weight_tensor,
-    get_class_weight,
-    one_hot,
-    weight_reduce_loss,
-)
+from .utils import at_least_float32, checked_scores, one_hot
 
 
 @MODELS.register_module()
-class FocalLoss(nn.Module):
+class FocalLoss(BaseLoss):
     """Cross-entropy of each class on its own (sigmoid), times (1 - p)^gamma, p the probability of what is right.
 
     Args:
@@ -44,7 +37,7 @@ class FocalLoss(nn.Module):
         loss_weight: float = 1.0,
         loss_name: str = 'loss_focal',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_name, loss_weight, class_weight, reduction)
         require(use_sigmoid, 'FocalLoss is of each class on its own: use_sigmoid=False is not possible')
         alphas = [alpha] if isinstance(alpha, (int, float)) else list(alpha)
         require(
@@ -52,14 +45,9 @@ class FocalLoss(nn.Module):
             f'FocalLoss: gamma={gamma} is at least 0, alpha={alpha} from 0 to 1',
         )
         self.gamma, self.alpha = gamma, alpha
-        self.reduction = checked_reduction(reduction)
-        self.class_weight = get_class_weight(class_weight)
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
 
     @property
     def resizes(self) -> bool:
-        """Whether :meth:`of_coarse` can compute this loss."""
         return self.reduction != 'none'
 
     def forward(
@@ -81,7 +69,7 @@ class FocalLoss(nn.Module):
         """
         loss = self._each(checked_scores(pred, target), target, ignore_index)
         weight = None if weight is None else weight.to(loss.dtype).unsqueeze(1)
-        return self.loss_weight * weight_reduce_loss(loss, weight, reduction_override or self.reduction, avg_factor)
+        return self.reduced(loss, weight, avg_factor, reduction_override)
 
     def of_coarse(
         self, pred: Tensor, target: Tensor, ignore_index: int = 255, align_corners: bool = False
@@ -93,7 +81,7 @@ class FocalLoss(nn.Module):
 
         total = sum_over_strips(terms, at_least_float32(pred), target, align_corners)
         count = target.numel() * pred.shape[1] if self.reduction == 'mean' else None
-        return self.loss_weight * weight_reduce_loss(total, None, self.reduction, count), None
+        return self.reduced(total, None, count), None
 
     def _each(self, scores: Tensor, label: Tensor, ignore_index: int) -> Tensor:
         """Of each class in each pixel, B x C x H x W."""
@@ -106,12 +94,7 @@ class FocalLoss(nn.Module):
             raise ValueError(f'FocalLoss: alpha has {len(alpha)} numbers for {classes} classes; give one, or one each')
         alpha = alpha.view(-1, 1, 1)
         factor = (alpha * target + (1 - alpha) * (1 - target)) * wrong**self.gamma
-        weight = class_weight_tensor(self.class_weight, scores, (classes,))
+        weight = self.class_weight_for(scores)
         factor = factor if weight is None else factor * weight.view(-1, 1, 1)
         loss = F.binary_cross_entropy_with_logits(scores, target, reduction='none') * factor
         return loss.masked_fill((label == ignore_index).unsqueeze(1), 0)
-
-    @property
-    def loss_name(self) -> str:
-        """The loss's name in the log."""
-        return self._loss_name

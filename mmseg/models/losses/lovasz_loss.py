@@ -6,17 +6,18 @@ Legend: B images, C classes, H x W label map, N pixels that count.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
-from .utils import checked_reduction, checked_scores, class_weight_tensor, get_class_weight, weight_reduce_loss
+from .base import BaseLoss
+from .utils import checked_scores
 
 
 @MODELS.register_module()
-class LovaszLoss(nn.Module):
+class LovaszLoss(BaseLoss):
     """A convex surrogate of 1 - IoU, the mean over classes.
 
     Args:
@@ -39,7 +40,7 @@ class LovaszLoss(nn.Module):
         loss_weight: float = 1.0,
         loss_name: str = 'loss_lovasz',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_name, loss_weight, class_weight, reduction)
         kinds = ('binary', 'multi_class')
         require(loss_type in kinds, f'LovaszLoss: loss_type={loss_type!r} is none of {kinds}')
         listed = isinstance(classes, (list, tuple)) and all(isinstance(index, int) for index in classes) and classes
@@ -48,10 +49,6 @@ class LovaszLoss(nn.Module):
             f"LovaszLoss: classes={classes!r} is not 'all', 'present' or a list of class indices",
         )
         self.loss_type, self.classes, self.per_image = loss_type, classes, per_image
-        self.reduction = checked_reduction(reduction)
-        self.class_weight = get_class_weight(class_weight)
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
 
     def forward(
         self,
@@ -80,21 +77,16 @@ class LovaszLoss(nn.Module):
             scores = scores.softmax(dim=1)
         groups = zip(*(x.split(1 if self.per_image else len(x)) for x in (scores, label, counted)), strict=True)
         losses = torch.stack([self._of(*group) for group in groups])
-        return self.loss_weight * weight_reduce_loss(losses, None, reduction_override or self.reduction, avg_factor)
+        return self.reduced(losses, None, avg_factor, reduction_override)
 
     def _of(self, scores: Tensor, label: Tensor, counted: Tensor) -> Tensor:
         """One number, of all pixels given."""
         if self.loss_type == 'binary':
             return lovasz_hinge(scores[:, 0][counted], label[counted])
         classes = scores.shape[1]
-        weight = class_weight_tensor(self.class_weight, scores, (classes,))
+        weight = self.class_weight_for(scores)
         chosen = list(range(classes)) if isinstance(self.classes, str) else list(self.classes)
         return _LovaszSoftmax.apply(scores, label, counted, chosen, self.classes == 'present', weight)
-
-    @property
-    def loss_name(self) -> str:
-        """The loss's name in the log."""
-        return self._loss_name
 
 
 def lovasz_gradient(present: Tensor) -> Tensor:

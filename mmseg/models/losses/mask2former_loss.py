@@ -187,13 +187,12 @@ class Mask2FormerLoss(nn.Module):
 
     def costs(self, class_logits: Tensor, points: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
         """Costs of B x Q x C pairs, from mask logits B x Q x P and targets B x P x C."""
-        masks = points.sigmoid() * counted[:, None]
+        masks, counted = points.sigmoid(), counted[..., None]  # targets are 0 where a point does not count
         cost_class = -class_logits.softmax(dim=-1)[..., :-1]
         # Binary cross-entropy of logit x at target t is softplus(x) - x t.
-        all_outside = (F.softplus(points) * counted[:, None]).sum(dim=-1, keepdim=True)
-        cost_mask = (all_outside - points @ targets) / counted.sum(dim=-1).clamp(min=1).view(-1, 1, 1)
-        sizes = masks.sum(dim=-1, keepdim=True) + targets.sum(dim=1, keepdim=True)
-        cost_dice = 1 - (2 * masks @ targets + 1) / (sizes + 1)
+        cost_mask = (F.softplus(points) @ counted - points @ targets) / counted.sum(dim=1, keepdim=True).clamp(min=1)
+        sizes = masks @ counted + targets.sum(dim=1, keepdim=True)
+        cost_dice = 1 - (2 * (masks @ targets) + 1) / (sizes + 1)
         return self.class_weight * cost_class + self.mask_weight * cost_mask + self.dice_weight * cost_dice
 
     def class_losses(self, class_logits: Tensor, images: Tensor, queries: Tensor, classes: Tensor) -> Tensor:
@@ -236,7 +235,7 @@ class Mask2FormerLoss(nn.Module):
             corners, _ = sample_labels(labels, images, drawn, OUTSIDE)
             uncertainty = uncertainty.masked_fill(self.counted(corners) == 0, -torch.inf)
         important = int(self.num_points * self.importance_sample_ratio)
-        best = uncertainty.topk(important, dim=1).indices
+        best = uncertainty.topk(important, dim=1, sorted=False).indices
         chosen = drawn.take_along_dim(best[..., None], dim=1)
         others = torch.rand(len(masks), self.num_points - important, 2, device=masks.device)
         return torch.cat([chosen, others], dim=1)

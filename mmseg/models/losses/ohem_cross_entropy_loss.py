@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import MODELS
 from mmseg.structures.sampler import below_probability
 from mmseg.utils.errors import require
 
+from .base import BaseLoss
 from .resized_cross_entropy import resized_cross_entropy
 from .resized_scores import map_over_strips, of_the_label
-from .utils import at_least_float32, checked_scores, class_weight_tensor, get_class_weight, weight_reduce_loss
+from .utils import at_least_float32, checked_scores
 
 
 @MODELS.register_module()
-class OhemCrossEntropy(nn.Module):
+class OhemCrossEntropy(BaseLoss):
     """The mean softmax cross-entropy of the pixels that the model does not know well (Shrivastava et al., 1604.03540).
 
     Args:
@@ -28,7 +29,7 @@ class OhemCrossEntropy(nn.Module):
         loss_name: the name in the log; what starts with 'loss' takes part in the backward pass.
     """
 
-    resizes = True  # of_coarse can compute it
+    resizes = True
 
     def __init__(
         self,
@@ -39,15 +40,12 @@ class OhemCrossEntropy(nn.Module):
         class_weight: Sequence[float] | str | None = None,
         loss_name: str = 'loss_ohem',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_name, loss_weight, class_weight)
         require(
             0 < thres <= 1 and min_kept >= 1,
             f'OhemCrossEntropy: thres={thres} is above 0 and at most 1, min_kept={min_kept} at least 1',
         )
         self.ignore_label, self.thres, self.min_kept = ignore_label, thres, min_kept
-        self.class_weight = get_class_weight(class_weight)
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
 
     def forward(
         self, score: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int | None = None
@@ -60,11 +58,11 @@ class OhemCrossEntropy(nn.Module):
         """
         score = _two_scores(checked_scores(score, target))
         known, hard = self._hard_pixels(_log_probability(score.detach(), target), target, ignore_index)
-        class_weight = class_weight_tensor(self.class_weight, score, (score.shape[1],))
+        class_weight = self.class_weight_for(score)
         loss = F.cross_entropy(score, known, weight=class_weight, reduction='none') * hard
         if weight is not None:
             loss = loss * weight.to(loss.dtype)
-        return self.loss_weight * weight_reduce_loss(loss, None, 'mean', hard.sum())
+        return self.reduced(loss, None, hard.sum())
 
     def of_coarse(
         self, score: Tensor, target: Tensor, ignore_index: int | None = None, align_corners: bool = False
@@ -77,10 +75,10 @@ class OhemCrossEntropy(nn.Module):
         score = _two_scores(at_least_float32(score))
         log_probability = map_over_strips(_log_probability, score.detach(), target, align_corners)
         known, hard = self._hard_pixels(log_probability, target, ignore_index)
-        class_weight = class_weight_tensor(self.class_weight, score, (score.shape[1],))
+        class_weight = self.class_weight_for(score)
         weight = hard if class_weight is None else class_weight[known] * hard
         total, right = resized_cross_entropy(score, known, weight, align_corners)
-        return self.loss_weight * weight_reduce_loss(total, None, 'mean', hard.sum()), right
+        return self.reduced(total, None, hard.sum()), right
 
     def _hard_pixels(self, log_probability: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
         """The labels, with a class where they are ignored, and 1 for hard pixels, else 0; both B x H x W."""
@@ -89,11 +87,6 @@ class OhemCrossEntropy(nn.Module):
         if kept := min(self.min_kept, int(counted.sum())):
             hard[counted] = below_probability(log_probability[counted].exp(), self.thres, kept).to(hard.dtype)
         return target.masked_fill(~counted, 0), hard
-
-    @property
-    def loss_name(self) -> str:
-        """The loss's name in the log."""
-        return self._loss_name
 
 
 def _log_probability(score: Tensor, label: Tensor) -> Tensor:

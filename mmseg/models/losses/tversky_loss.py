@@ -3,17 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
+from .base import BaseLoss
 from .region_sums import RegionSums
-from .utils import class_weight_tensor, get_class_weight, weight_reduce_loss
 
 
 @MODELS.register_module()
-class TverskyLoss(nn.Module):
+class TverskyLoss(BaseLoss):
     """1 - (TP + s) / (TP + alpha FP + beta FN + s) of each class and image, averaged, with softmax probabilities.
 
     TP, FP and FN are sums of probabilities over the pixels that count; a ``beta`` above ``alpha`` makes missed pixels
@@ -28,7 +28,7 @@ class TverskyLoss(nn.Module):
         loss_name: the name in the log; what starts with 'loss' takes part in the backward pass.
     """
 
-    resizes = True  # of_coarse can compute it
+    resizes = True
 
     def __init__(
         self,
@@ -40,17 +40,14 @@ class TverskyLoss(nn.Module):
         beta: float = 0.7,
         loss_name: str = 'loss_tversky',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_name, loss_weight, class_weight)
         require(smooth > 0, f'TverskyLoss: smooth={smooth} must be above 0, for images without a class')
         require(
             min(alpha, beta) >= 0 and math.isclose(alpha + beta, 1),
             f'TverskyLoss: alpha={alpha} and beta={beta} are at least 0 and 1 together',
         )
         self.smooth, self.alpha, self.beta = smooth, alpha, beta
-        self.class_weight = get_class_weight(class_weight)
-        self.loss_weight = loss_weight
         self.ignore_index = ignore_index
-        self._loss_name = loss_name
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = 255) -> Tensor:
         """Loss of ``pred`` (scores, B x C x H x W) against ``target`` (class indices, B x H x W).
@@ -75,13 +72,8 @@ class TverskyLoss(nn.Module):
         index = (hit + self.smooth) / (hit + self.alpha * wrong + self.beta * missed + self.smooth)
         loss = 1 - index
         classes = loss.shape[1]
-        weight = class_weight_tensor(self.class_weight, loss, (classes,))
+        weight = self.class_weight_for(loss)
         loss = loss if weight is None else loss * weight
         if classes > 1 and 0 <= ignore_index < classes:
             loss = loss.index_fill(1, loss.new_tensor([ignore_index]).long(), 0)
-        return self.loss_weight * weight_reduce_loss(loss)
-
-    @property
-    def loss_name(self) -> str:
-        """The loss's name in the log."""
-        return self._loss_name
+        return self.reduced(loss)

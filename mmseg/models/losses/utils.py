@@ -25,20 +25,6 @@ def get_class_weight(class_weight: Sequence[float] | str | None) -> list[float] 
     return None if class_weight is None else [float(weight) for weight in class_weight]
 
 
-def class_weight_tensor(class_weight: list[float] | str | None, scores: Tensor, counts: Sequence[int]) -> Tensor | None:
-    """The weights as a tensor like ``scores``; there must be one of ``counts`` of them."""
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, str):
-        raise ValueError(
-            f'class_weight={class_weight!r} is counted in the training set when a run of lrformer begins; elsewhere '
-            'put mmseg.datasets.class_weights(dataset) in its place'
-        )
-    if len(class_weight) not in counts:
-        raise ValueError(f'class_weight has {len(class_weight)} numbers for {counts[-1]} classes; give one each')
-    return scores.new_tensor(class_weight)
-
-
 def checked_scores(scores: Tensor, label: Tensor) -> Tensor:
     """The scores, B x C x ..., in at least float32, if they go with the labels, B x ..."""
     if scores.shape[:1] + scores.shape[2:] != label.shape:

@@ -38,6 +38,6 @@ class Upsample(nn.Module):
         return resize(x, scale_factor=self.scale_factor, mode=self.mode, align_corners=self.align_corners)
 
 
-def recompute(function: Callable, *args):
-    """``function(*args)`` whose activations are computed again in the backward pass instead of kept."""
-    return checkpoint(function, *args, use_reentrant=False) if torch.is_grad_enabled() else function(*args)
+def recompute(function: Callable, *args, when: bool):
+    """``function(*args)``; with ``when``, activations are computed again in the backward pass instead of kept."""
+    return checkpoint(function, *args, use_reentrant=False) if when and torch.is_grad_enabled() else function(*args)

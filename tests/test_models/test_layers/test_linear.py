@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from mmseg.models.layers import Linear
-from mmseg.models.layers.linear import linear, linear_gelu, served_by_onednn
+from mmseg.models.layers.linear import linear, linear_gelu, linear_relu, served_by_onednn
 
 SHAPES = [(7, 5), (1, 3, 5), (2, 9, 4, 5), (1, 1, 5)]
 
@@ -13,11 +13,16 @@ def layer_and_input(shape=(2, 9, 4, 5), dtype=torch.float32):
     return Linear(5, 6, dtype=dtype), torch.randn(shape, dtype=dtype, requires_grad=True)
 
 
+def then_relu(*operands):
+    return F.linear(*operands).relu()
+
+
 @pytest.mark.parametrize('shape', SHAPES)
-def test_outputs_and_gradients_are_those_of_torch(shape):
+@pytest.mark.parametrize(('ours', 'theirs'), [(linear, F.linear), (linear_relu, then_relu)], ids=['linear', 'relu'])
+def test_outputs_and_gradients_are_those_of_torch(shape, ours, theirs):
     layer, x = layer_and_input(shape)
     operands = x, layer.weight, layer.bias
-    out, expected = linear(*operands), F.linear(*operands)
+    out, expected = ours(*operands), theirs(*operands)
     of_out = torch.randn_like(out)
     torch.testing.assert_close(out, expected)
     for found, wanted in zip(*(torch.autograd.grad(y, operands, of_out) for y in (out, expected)), strict=True):
@@ -31,6 +36,15 @@ def test_gelu_is_exact_with_and_without_gradients(grad):
         torch.testing.assert_close(
             linear_gelu(x, layer.weight, layer.bias), F.gelu(F.linear(x, layer.weight, layer.bias))
         )
+
+
+def test_relu_in_place_changes_no_gradient():
+    layer, x = layer_and_input()
+    (expected,) = torch.autograd.grad(then_relu(x, layer.weight, layer.bias).sum(), x)
+    (found,) = torch.autograd.grad(layer(x).relu_().sum(), x)
+    torch.testing.assert_close(found, expected)
+    half = layer.bfloat16()  # what is not served by oneDNN
+    torch.testing.assert_close(linear_relu(x.bfloat16(), half.weight, half.bias), half(x.bfloat16()).relu())
 
 
 def test_frozen_and_missing_operands():

@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
+from ..processes.group import bare_model
 from ..samplers.sample_seed import SeededSamples
-from .distributed import bare_model
 
 LOOPS = ('train', 'val', 'test')
 # Transforms of these packages leave the number of channels alone, but for those that say so by their name.

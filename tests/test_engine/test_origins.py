@@ -3,7 +3,7 @@
 from mmengine.config import Config
 
 from mmseg import zoo
-from mmseg.engine.config_origins import leaves, lines, origins
+from mmseg.engine.config.origins import leaves, lines, origins
 from mmseg.engine.launch import load_config
 
 

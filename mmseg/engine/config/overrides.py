@@ -15,9 +15,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .data_root import hand_down_data_root
+from .keys import RUN_KEYS, walk
 from .option_text import read_option_value
-from .runner.data_root import hand_down_data_root
-from .runner.names import RUN_KEYS, walk
 
 PUT, PLAIN = '__put_options', '__without_options'  # what a config file that is run again calls them
 SHOWN = 5

@@ -1,4 +1,4 @@
-"""An exported file at work: arrays in, arrays out."""
+"""The file of any target at work: arrays in, arrays out."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .packages import need
+from mmseg.export.packages import need
+
+from .sessions import open_session
 
 
 def open_file(path: Path, target: str) -> tuple[str, Callable[[np.ndarray], Sequence[np.ndarray]]]:
@@ -15,24 +17,8 @@ def open_file(path: Path, target: str) -> tuple[str, Callable[[np.ndarray], Sequ
     return runtime, opener(path)
 
 
-def _onnxruntime(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
-    ort = need('onnxruntime')
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.enable_mem_pattern = False  # it keeps a plan for each size of image
-    options.add_session_config_entry('session.force_spinning_stop', '1')  # PyTorch has its own threads
-    each_run = ort.RunOptions()  # memory is kept for the next map, not for the next image
-    each_run.add_run_config_entry('memory.enable_memory_arena_shrinkage', 'cpu:0')
-    session = ort.InferenceSession(path.read_bytes(), options, providers=['CPUExecutionProvider'])
-    (name,) = (given.name for given in session.get_inputs())
-    return lambda images: session.run(None, {name: images}, each_run)
-
-
-def _openvino(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
-    openvino = need('openvino')
-    settings = dict(INFERENCE_PRECISION_HINT='f32', INFERENCE_NUM_THREADS=torch.get_num_threads())
-    compiled = openvino.Core().compile_model(path, 'CPU', settings)
-    return lambda images: list(compiled(images).values())
+def _session(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    return open_session(path).run
 
 
 def _torch(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
@@ -66,9 +52,9 @@ def _executorch(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
 
 
 RUNTIMES = {
-    'onnx': ('onnxruntime', _onnxruntime),
-    'tensorrt': ('onnxruntime', _onnxruntime),
-    'openvino': ('OpenVINO', _openvino),
+    'onnx': ('onnxruntime', _session),
+    'tensorrt': ('onnxruntime', _session),
+    'openvino': ('OpenVINO', _session),
     'torch': ('torch.export', _torch),
     'executorch': ('ExecuTorch', _executorch),
     'aotinductor': ('AOTInductor', _aotinductor),

@@ -6,8 +6,8 @@ import pytest
 from mmengine.config import Config
 
 from mmseg.engine import SegRunner
+from mmseg.engine.config.keys import check_names
 from mmseg.engine.launch import load_config, train
-from mmseg.engine.runner.names import check_names
 
 from .toy import toy_config
 

@@ -1,14 +1,19 @@
 """Where each value of a config comes from: which file of those that it inherits states it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
 
-from .launch import default_work_dir
-from .runner.names import walk
+from .keys import walk
 
 OPTION = '--cfg-options'
+
+
+def default_work_dir(config: Path) -> str:
+    """Where a run of a config file writes that does not say so."""
+    return os.path.join('work_dirs', config.stem)
 
 
 def origins(path: str | Path) -> dict[str, Path]:
@@ -38,7 +43,7 @@ def leaves(cfg: dict) -> Iterator[tuple[str, object]]:
 
 
 def lines(cfg: Config) -> list[str]:
-    """``key = value  # file`` for each value of a config that :func:`.launch.load_config` read; of values that an
+    """``key = value  # file`` for each value of a config that :func:`..launch.load_config` read; of values that an
     option changed, ``--cfg-options``; files are named as seen from that of the config."""
     file = Path(cfg.filename).absolute()
     plain, places = dict(leaves(Config.fromfile(file)._cfg_dict)), origins(file)

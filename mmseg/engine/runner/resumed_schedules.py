@@ -1,6 +1,5 @@
-"""Going on from a checkpoint: whether the same run does so, and under which schedule."""
+"""The optimizer and its schedules from a checkpoint, also where the config has changed since."""
 
-import os
 import warnings
 
 from mmengine.optim import OptimWrapper, _ParamScheduler
@@ -11,19 +10,6 @@ from mmseg.checkpoints import to_plain
 PROGRESS = {'last_step', '_global_step', '_last_value', 'best', 'num_bad_epochs', 'cooldown_counter'}
 # What is no part of the definition: output, a function without a plain form, and what the parameter groups say.
 IRRELEVANT = {'verbose', 'anneal_func', 'base_values'}
-
-
-def is_same_run(meta: dict, source: str, work_dir: str) -> bool:
-    """Whether the run in this work dir wrote the checkpoint, so that its other files are this run's as well.
-
-    It did if it says so, whatever links lead there; and also if the work dir that it names is no more and the file
-    lies in this one, which was then moved.
-    """
-    if meta.get('run') is None:
-        return False  # by another program, or an earlier version
-    if os.path.isdir(meta['work_dir']):
-        return os.path.realpath(meta['work_dir']) == os.path.realpath(work_dir)
-    return os.path.realpath(os.path.dirname(source)) == os.path.realpath(work_dir)
 
 
 def resume_optimizer_and_schedules(runner, checkpoint: dict, source: str) -> None:

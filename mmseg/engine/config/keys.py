@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..hooks.metric_choice import require_metrics
-from .distributed import bare_model, init_process_group
+from ..processes.group import bare_model, init_process_group
 
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {

@@ -17,8 +17,8 @@ from mmseg.datasets import wrappers
 from mmseg.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS
 
 from ..hooks import CheckpointHook, EarlyStoppingHook, LoggerHook
+from ..processes.batch_plan import BatchPlan
 from ..samplers import InfiniteSampler as SeekableSampler
-from .batch_plan import BatchPlan
 
 OWN_HOOKS = CheckpointHook, EarlyStoppingHook, LoggerHook
 OWN_DATASETS = wrappers.ConcatDataset, wrappers.RepeatDataset, wrappers.ClassBalancedDataset
