@@ -140,7 +140,7 @@ def test_only_what_rounding_decides_may_differ_by_more(distance, undecided):
     plain = model._scores
 
     def scores(images):
-        scores = plain(images)
+        scores = plain(images.float())
         means.append(images.double().mean())
         return scores + 0.01 * scores.abs().max() * (means[-1] >= means[0] - distance)
 
@@ -150,6 +150,22 @@ def test_only_what_rounding_decides_may_differ_by_more(distance, undecided):
     assert 5e-3 < comparison.error < 0.02 and comparison.equal == 1
     assert comparison.passed is undecided
     assert (comparison.tolerance > 0.01) is undecided
+
+
+def test_a_file_that_is_right_where_float32_is_not_passes():
+    """A number that float32 rounds to 0 and float64 does not decides."""
+    model = network()
+    plain = model._scores
+
+    def scores(images):
+        scores = plain(images.float())
+        rounded = images.new_ones(()) + 1e-9 > 1
+        return scores if rounded else scores + 0.01 * scores.abs().max()
+
+    model._scores = scores
+    run = lambda images: [plain(torch.from_numpy(images)).numpy()]  # noqa: E731
+    (comparison,) = parity.compare(Export(model), run, [(1, 64, 64)], PICTURES)
+    assert comparison.passed and comparison.error < 1e-6
 
 
 def test_no_rule_tries_all_nodes_at_each(tmp_path, monkeypatch):
