@@ -33,15 +33,52 @@ def onnx_model(program: ExportedProgram, graph: nn.Module, fixed: dict[str, int 
         need(package)
     with contextlib.redirect_stdout(io.StringIO()), _quiet('onnxscript'):  # its progress, and what it cannot fold
         try:
-            model = torch.onnx.export(
-                program, dynamo=True, opset_version=opset, input_names=graph.inputs, output_names=graph.outputs
-            ).model_proto
+            exported = torch.onnx.export(
+                program,
+                dynamo=True,
+                optimize=False,
+                opset_version=opset,
+                input_names=graph.inputs,
+                output_names=graph.outputs,
+            )
         except torch.onnx.errors.OnnxExporterError as error:
             raise TypeError(_unknown_to_onnx(program, str(error))) from error
+        _simplify(exported.model)
+    model = exported.model_proto
     _check_axes(model, graph.axes, fixed)
     if precision != 'fp32':
         _halve(model, precision)
     return model
+
+
+def _simplify(model) -> None:
+    """What PyTorch's ``optimize=True`` does to an ``onnx_ir.Model``, but for the rule that looks for pairs of slices.
+
+    That one goes through the whole graph at each node, which took most of the time of an export.
+    """
+    from onnx_ir.passes import common as passes
+    from onnxscript import optimizer, rewriter
+    from onnxscript.rewriter.rules import common as rules
+
+    optimizer.inline(model)
+    for _ in range(2):
+        optimizer.fold_constants(model, onnx_shape_inference=True)
+        rewriter.rewrite(model, [getattr(rules, f'{name}_rule') for name in RULES])
+    for tidy in (
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.DeduplicateInitializersPass(),
+        passes.CommonSubexpressionEliminationPass(),
+        passes.OutputFixPass(),
+        passes.NameFixPass(),
+    ):
+        tidy(model)
+
+
+RULES = (
+    *('no_op_cast', 'no_op_expand', 'no_op_transpose', 'cast_cast', 'reshape_reshape', 'transpose_transpose'),
+    *('unsqueeze_unsqueeze', 'squeeze_reshape_1d', 'collapse_slice', 'collapse_slice2'),
+    *('materialize_reshape_shape', 'fuse_batchnorm_into_conv'),
+)
 
 
 @contextlib.contextmanager

@@ -37,9 +37,9 @@ class OnnxRuntimeSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors
-        options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what each size of image took
-        # Waiting threads would take the cores from what PyTorch does between two images.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.enable_mem_pattern = False  # it keeps a plan for each size of image
+        # Threads that wait for more would take the cores from what PyTorch does between two images.
+        options.add_session_config_entry('session.force_spinning_stop', '1')
         content = file.read_bytes()  # given as bytes, a file cannot bring others in
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
@@ -47,9 +47,11 @@ class OnnxRuntimeSession:
             raise _unreadable(file, 'onnxruntime', error) from error
         self.metadata = Metadata.from_json(self._session.get_modelmeta().custom_metadata_map.get(KEY), str(file))
         self._input = self._session.get_inputs()[0].name
+        self._options = onnxruntime.RunOptions()  # memory is kept for the next map, not for the next image
+        self._options.add_run_config_entry('memory.enable_memory_arena_shrinkage', 'cpu:0')
 
     def run(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
-        return self._session.run(None, {self._input: inputs})
+        return self._session.run(None, {self._input: inputs}, self._options)
 
 
 @cache

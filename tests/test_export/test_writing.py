@@ -133,6 +133,51 @@ def test_report_tells_a_wrong_file(tmp_path):
     assert report['metadata']['weights_sha256'] == metadata.weights_sha256
 
 
+@pytest.mark.parametrize('distance, undecided', [(0.0, True), (1e-3, False)])
+def test_only_what_rounding_decides_may_differ_by_more(distance, undecided):
+    """As a query of Mask2Former attends to a cell or not: scores grow, where a number is above a limit."""
+    model, means = network(), []
+    plain = model._scores
+
+    def scores(images):
+        scores = plain(images.float())
+        means.append(images.double().mean())
+        return scores + 0.01 * scores.abs().max() * (means[-1] >= means[0] - distance)
+
+    model._scores = scores
+    run = lambda images: [plain(torch.from_numpy(images)).numpy()]  # noqa: E731 (a file that decides otherwise)
+    (comparison,) = parity.compare(Export(model), run, [(2, 64, 64)], PICTURES)
+    assert 5e-3 < comparison.error < 0.02 and comparison.equal == 1
+    assert comparison.passed is undecided
+    assert (comparison.tolerance > 0.01) is undecided
+
+
+def test_a_file_that_is_right_where_float32_is_not_passes():
+    """A number that float32 rounds to 0 and float64 does not decides."""
+    model = network()
+    plain = model._scores
+
+    def scores(images):
+        scores = plain(images.float())
+        rounded = images.new_ones(()) + 1e-9 > 1
+        return scores if rounded else scores + 0.01 * scores.abs().max()
+
+    model._scores = scores
+    run = lambda images: [plain(torch.from_numpy(images)).numpy()]  # noqa: E731
+    (comparison,) = parity.compare(Export(model), run, [(1, 64, 64)], PICTURES)
+    assert comparison.passed and comparison.error < 1e-6
+
+
+def test_no_rule_tries_all_nodes_at_each(tmp_path, monkeypatch):
+    import onnx
+    from onnxscript.rewriter.rules import common
+
+    monkeypatch.setattr(common.slice_split_rule, 'try_rewrite', lambda *args, **options: pytest.fail('it is tried'))
+    Export(network()).write(tmp_path / 'a.onnx', 'onnx')
+    nodes = [node.op_type for node in onnx.load(tmp_path / 'a.onnx').graph.node]
+    assert nodes.count('Conv') == 4 and not {'Constant', 'Identity', 'BatchNormalization'} & set(nodes)
+
+
 def test_frozen_axis_is_an_error(tmp_path, monkeypatch):
     model = network()
     plain = model.decode_head.forward
