@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 from mmseg.apis import init_model
+from mmseg.engine.launch import load_config
 from mmseg.export import TARGETS, Export, parity
 from mmseg.export.describing import describe
 from mmseg.runtimes.targets import open_file
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument('--cfg-options', nargs='+', default=[])
     args = parser.parse_args()
     torch.manual_seed(0)
-    model = init_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
+    model = init_model(load_config(args.config, args.cfg_options), args.checkpoint, 'cpu')
     if args.checkpoint is None:
         parity.draw_weights(model)
     pictures = parity.pictures_of(args.images) if args.images else parity.drawn_pictures()
