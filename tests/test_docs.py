@@ -1,6 +1,6 @@
 """What the documentation shows is there: commands, options, names of configs, imports, types and their arguments.
 
-Every block of code of README.md and docs/ is read as what it is for. Nothing is downloaded or trained.
+Every block of code is read as what it is for, those included that test_docs_run.py cannot run. Nothing is trained.
 """
 
 import ast
@@ -9,7 +9,6 @@ import inspect
 import re
 import shlex
 from functools import cache
-from pathlib import Path
 
 import mmengine.registry
 import pytest
@@ -20,11 +19,9 @@ from mmseg.cli.parser import Parser
 from mmseg.utils import register_all_modules
 from mmseg.zoo.catalogue import config_names
 
-ROOT = Path(__file__).parents[1]
-PAGES = [
-    ROOT / name for name in ('README.md', 'CONTRIBUTING.md', *(p.relative_to(ROOT) for p in ROOT.glob('docs/**/*.md')))
-]
-FENCE = re.compile(r'^ *```(\w*)[^\n]*\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
+from .documentation.blocks import FENCE, PAGES, ROOT
+from .documentation.blocks import blocks as blocks_of
+
 OTHER_PROGRAMS = (
     'cd',
     'cmake',
@@ -45,14 +42,12 @@ PLACEHOLDER = re.compile(r'^[A-Z_]+$|\.\.\.|[/.]|^\d+$')
 
 
 def blocks(language):
-    found = []
-    for page in PAGES:
-        text = page.read_text(encoding='utf-8')
-        for match in FENCE.finditer(text):
-            if match[1] == language:
-                line = text.count('\n', 0, match.start()) + 1
-                found.append(pytest.param(match[2], id=f'{page.relative_to(ROOT)}:{line}'))
-    return found
+    return [
+        pytest.param(block.text, id=f'{page}:{block.line}')
+        for page in PAGES
+        for block in blocks_of(page)
+        if block.language == language
+    ]
 
 
 def commands(block):
@@ -115,7 +110,9 @@ def known_extras():
 def examples():
     """Classes that the pages themselves write."""
     return {
-        name for page in PAGES for name in re.findall(r'^class (\w+)', page.read_text(encoding='utf-8'), re.MULTILINE)
+        name
+        for page in PAGES
+        for name in re.findall(r'^class (\w+)', (ROOT / page).read_text(encoding='utf-8'), re.MULTILINE)
     }
 
 
@@ -158,9 +155,11 @@ def check_type(arguments):
 def test_links_lead_somewhere():
     broken = []
     for page in PAGES:
-        for link in re.findall(r'\]\(([^)#\s]+)(?:#[^)]*)?\)', FENCE.sub('', page.read_text(encoding='utf-8'))):
-            if not re.match(r'[a-z]+:', link) and not (page.parent / link).exists():
-                broken.append(f'{page.name}: {link}')
+        for link in re.findall(
+            r'\]\(([^)#\s]+)(?:#[^)]*)?\)', FENCE.sub('', (ROOT / page).read_text(encoding='utf-8'))
+        ):
+            if not re.match(r'[a-z]+:', link) and not (ROOT / page).parent.joinpath(link).exists():
+                broken.append(f'{page}: {link}')
     assert not broken
 
 

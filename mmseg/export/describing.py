@@ -4,7 +4,11 @@ from pathlib import Path
 
 from torch import nn
 
+from mmseg.datasets import BaseSegDataset
 from mmseg.engine.config.tta import innermost_datasets
+from mmseg.inference.pipeline import FILE_LOADERS, class_of
+from mmseg.inference.scope import default_scope
+from mmseg.registry import DATASETS, TRANSFORMS
 
 from .metadata import Metadata, weights_sha256
 
@@ -63,11 +67,17 @@ def image_channels(model: nn.Module) -> int:
 
 
 def test_pipeline(model: nn.Module) -> list[dict] | None:
-    """Of the config that the model was built from; None where it has none."""
+    """Of the config that the model was built from, for images that are files; None where it has none."""
     cfg = getattr(model, 'cfg', None) or {}
     if not cfg.get('test_dataloader'):
         return None
-    return next(innermost_datasets(cfg['test_dataloader']['dataset'])).get('pipeline')
+    dataset = next(innermost_datasets(cfg['test_dataloader']['dataset']))
+    steps = dataset.get('pipeline')
+    with default_scope(cfg):
+        draws = not issubclass(class_of(dataset, DATASETS), BaseSegDataset)
+        if steps and draws and not any(issubclass(class_of(step, TRANSFORMS), FILE_LOADERS) for step in steps):
+            steps = [dict(type='LoadImageFromFile'), *steps]  # which a data set that draws its images goes without
+    return steps
 
 
 def plain(value: object) -> object:

@@ -134,14 +134,14 @@ def _test_set(cfg: dict) -> tuple[type, list[Step]]:
         raise ValueError('the config has no test pipeline: state test_dataloader.dataset.pipeline')
     if any(pipeline != pipelines[0] for pipeline in pipelines):
         raise ValueError('the test sets of the config have different pipelines; state the one to use for single images')
-    return _class_of(sets[0], DATASETS), pipelines[0]
+    return class_of(sets[0], DATASETS), pipelines[0]
 
 
 def _resizes(step: Step) -> bool:
     return isinstance(step, dict) and bool({'scale', 'scale_factor'} & set(step))
 
 
-def _class_of(part: Step, registry) -> type:
+def class_of(part: Step, registry) -> type:
     """What a config's ``type`` means in the current scope, however it is written: a name, a scoped name or a class."""
     kind = part.get('type') if isinstance(part, dict) else type(part)
     if isinstance(kind, str):
@@ -167,7 +167,7 @@ def _rewrite(steps: list, change: Callable[[type, Step], Step | None]) -> list:
 def _rewrite_step(step: Any, change) -> Any:
     if isinstance(step, (list, tuple)):
         return _rewrite(step, change)
-    kind = _class_of(step, TRANSFORMS)
+    kind = class_of(step, TRANSFORMS)
     step = change(kind, step)
     if not isinstance(step, dict):
         return step

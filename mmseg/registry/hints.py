@@ -96,17 +96,20 @@ class UnknownKeyError(TypeError):
 
 
 def accepted_arguments(kind: type | Callable) -> list[str]:
-    """Names that a class (or function) takes: its constructor's, and by ``**kwargs`` its parents'."""
+    """Names that a class (or function) takes: its constructor's, and by ``**kwargs`` its parents'.
+
+    What ``**unknown`` catches is refused by the class itself.
+    """
     names = {}
     for owner in getattr(kind, '__mro__', (kind,)):
         if isinstance(owner, type) and '__init__' not in vars(owner):
             continue
         parameters = inspect.signature(owner.__init__ if isinstance(owner, type) else owner).parameters
-        kinds = {p.kind for p in parameters.values()}
+        passes_on = any(p.kind is p.VAR_KEYWORD and name != 'unknown' for name, p in parameters.items())
         names |= dict.fromkeys(
             name for name, p in parameters.items() if name != 'self' and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
         )
-        if inspect.Parameter.VAR_KEYWORD not in kinds:
+        if not passes_on:
             break
     return list(names)
 

@@ -43,6 +43,12 @@ def test_persistent_workers_without_workers_are_no_error(tmp_path):
     assert build(tmp_path, test_dataloader=loader).test()['mIoU'] == 1
 
 
+def test_none_leaves_any_hook_out(tmp_path):
+    hooks = {**toy_config(tmp_path)['default_hooks'], 'progress': None, 'report': None, 'timer': None}
+    kinds = {type(hook).__name__ for hook in build(tmp_path, default_hooks=hooks).hooks}
+    assert 'CheckpointHook' in kinds and not kinds & {'EvalProgressHook', 'TrainingReportHook', 'IterTimerHook'}
+
+
 def test_weights_load_strictly(tmp_path):
     path = tmp_path / 'other.pth'
     torch.save(ToyModel(norm='BN').state_dict(), path)

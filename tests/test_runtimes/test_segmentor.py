@@ -40,6 +40,17 @@ def exported(file, backend=None, **options):
     return init_model(file, backend=backend, **options)
 
 
+def test_a_file_made_with_drawn_scenes_reads_images(segmentor, tmp_path):
+    drawn = tiny.model()
+    drawn.cfg.test_dataloader.dataset = dict(type='SceneDataset', pipeline=[dict(type='PackSegInputs')])
+    model = exported(tiny.write(tmp_path / 'model.onnx', drawn))
+    [image] = images(1)
+    cv2.imwrite(str(tmp_path / 'image.png'), image)
+    for source in (str(tmp_path / 'image.png'), image):
+        labels = inference_model(model, source).pred_sem_seg.data
+        assert torch.equal(labels, inference_model(drawn, source).pred_sem_seg.data)
+
+
 @pytest.mark.parametrize('backend', RUNTIMES)
 def test_a_file_is_a_model_like_any(segmentor, file, backend):
     model = exported(file, backend)

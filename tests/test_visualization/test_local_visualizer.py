@@ -1,4 +1,5 @@
 import sys
+from collections import OrderedDict
 from unittest.mock import MagicMock
 
 import cv2
@@ -6,6 +7,7 @@ import mmengine.visualization
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 
 from mmseg.registry import VISUALIZERS
@@ -166,6 +168,7 @@ def test_other_loggers_are_a_line_of_config(library, backend, tmp_path, monkeypa
     """mmengine's, for who has the libraries."""
     fake = MagicMock()
     monkeypatch.setitem(sys.modules, library, fake)
+    monkeypatch.setattr(MMLogger, '_instance_dict', OrderedDict())  # an earlier test's writes to what was captured then
     visualizer = SegLocalVisualizer(name=library, vis_backends=[backend], save_dir=str(tmp_path))
     visualizer.add_scalars({'loss': 0.5}, step=3)
     assert 'loss' in str(fake.mock_calls) and '0.5' in str(fake.mock_calls)

@@ -39,6 +39,9 @@ def main() -> None:
     dataset = dataset_of(cfg, args.split)
     palette = palette_of(dataset.metainfo)
     chosen = args.samples or sorted({i * (len(dataset) - 1) // 5 for i in range(6)})
+    for number in chosen:
+        if not 0 <= number < len(dataset):
+            parser.error(f'--samples {number}: {args.split} has samples 0 to {len(dataset) - 1}')
     if args.steps:
         rows = [steps(dataset, index, copy, palette) for index in chosen for copy in range(args.copies)]
     else:

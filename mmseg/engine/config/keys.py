@@ -48,6 +48,8 @@ SECTIONS = {
     'test_dataloader': LOADER_KEYS - {'global_batch_size'},
 }
 METAINFO = ('classes', 'palette', 'label_map', 'label_ids')
+# Hooks that a runner of mmengine has unless a config says None.
+ALWAYS_THERE = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
 # Of mmengine's constructor, which takes any key.
 PARAMWISE = {
     *('custom_keys', 'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult'),
@@ -152,7 +154,7 @@ def _check_similar(path: str, section: dict) -> None:
 
 
 def _check_hooks(hooks: dict) -> None:
-    known = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'progress'}
+    known = ALWAYS_THERE | {'progress'}
     for name, hook in hooks.items():
         near = difflib.get_close_matches(name, known, n=1)
         if isinstance(hook, dict) and 'type' not in hook:

@@ -19,7 +19,7 @@ from mmseg.registry import RUNNERS
 from ..config import own_types
 from ..config.agreement import check_agreement
 from ..config.data_root import hand_down_data_root
-from ..config.keys import check_names, check_names_in_model
+from ..config.keys import ALWAYS_THERE, check_names, check_names_in_model
 from ..processes.batch_plan import BatchPlan, plan_batch
 from ..processes.group import bare_model, describe_processes, init_process_group
 from ..processes.preemption import init_worker
@@ -182,6 +182,11 @@ class SegRunner(ResumableRunner):
         built = super().build_train_loop(loop)
         own_types.refuse_what_others_cannot(built, self.batch_plan)
         return built
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """As mmengine's; None leaves any hook out, and not only one of mmengine's."""
+        given = (hooks or {}).items()
+        super().register_default_hooks({name: hook for name, hook in given if hook is not None or name in ALWAYS_THERE})
 
     def register_hook(self, hook: Hook | dict, priority: str | int | None = None) -> None:
         """As mmengine's, but mmengine's own hooks give way to those here, as loops do."""
