@@ -3,7 +3,8 @@
     lrformer export MODEL --checkpoint FILE --to onnx --out model.onnx
     python examples/segment_onnx.py model.onnx street.jpg street_segmented.png
 
-The model sees the picture at its own size; resize it first to the size that the model was trained for.
+The model sees the picture at its own size; for the labels that `lrformer predict` gives, resize it first as the
+config's test pipeline does (AlignResize: sides that are multiples of 32). A file of `--output labels` resizes itself.
 """
 
 import json
