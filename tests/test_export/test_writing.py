@@ -91,6 +91,18 @@ def test_whole_way_gives_the_labels_of_a_prediction(options, tmp_path):
         assert comparison.passed and comparison.equal >= 0.996, comparison
 
 
+def test_whole_way_of_lrformer_at_a_size_that_the_graph_computes(tmp_path):
+    """Its sizes are then numbers that a trace does not know, on which nothing may branch."""
+    model = network(TO_64)
+    sizes = dict(embed_dims=(8, 8, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1), mlp_ratios=(1, 1, 1, 1))
+    model.backbone = MODELS.build(dict(type='LRFormer', **sizes)).eval()
+    parity.draw_weights(model)
+    work = Export(model, 'labels')
+    work.write(tmp_path / 'a.pt2', 'torch')
+    for comparison in differences(work, tmp_path / 'a.pt2', 'torch'):
+        assert comparison.passed and comparison.equal >= 0.99, comparison
+
+
 def test_labels_alone_and_openvino(tmp_path):
     work = Export(network(TO_64), 'labels')
     work.write(tmp_path / 'a.xml', 'openvino')
