@@ -1,6 +1,8 @@
 """``compile=True``: the parts that repeat, compiled once for all of a shape and for images of any size."""
 
 import logging
+import os
+import sys
 
 import torch
 from mmengine.logging import print_log
@@ -35,6 +37,9 @@ def compile_parts(model: nn.Module, **options) -> int:
     torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, 64)
     # Else sides that are equal in the first image would be one symbol, and other images compiled for anew.
     shapes_config.use_duck_shape = False
+    # PyTorch's compiling processes look into site-packages before the standard library, whose `typing` is hidden there
+    # where an old package is installed (by cityscapesScripts): they shall look where this one does.
+    os.environ.setdefault('TORCH_CUSTOM_PYTHONPATH', os.pathsep.join(sys.path))
     for part in parts:
         part.compile(**{'dynamic': True, **options})
     return len(parts)
