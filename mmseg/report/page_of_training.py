@@ -121,7 +121,7 @@ def _picture(data: dict) -> bytes:
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(plots) :]:
         axis.set_axis_off()
-    for axis, plot in zip(axes, plots, strict=False):
+    for axis, plot in zip(axes[: len(plots)], plots, strict=True):
         for run in data['runs']:
             for name in plot['names']:
                 curve = run['val' if plot['title'] == 'Validation' else 'train'].get(name)

@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from mmseg.analysis import benchmark
-from mmseg.analysis.benchmark_works import parse_work
+from mmseg.analysis.benchmark_works import KINDS, Products, parse_work
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, '-m', 'mmseg.cli', 'benchmark']
@@ -46,6 +48,20 @@ def test_memory_that_is_unknown_stays_so():
 )
 def test_names_of_works(name, expected):
     assert parse_work(name) == expected
+
+
+def test_products_are_collected_by_shape_with_their_number():
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1))
+    x, weight = torch.randn(1, 3, 8, 8), torch.randn(5, 4)
+    with Products() as products, torch.no_grad():
+        layers(x).mean(dim=(2, 3)) @ weight.T
+    counts = sorted((str(function), count) for function, _, _, count in products.calls.values())
+    assert counts == [('aten.convolution.default', 1), ('aten.convolution.default', 2), ('aten.mm.default', 1)]
+
+
+def test_a_work_alone_as_its_products():
+    run = KINDS['trainproducts']('n', (64, 64), benchmark.work_options(threads=1, classes=3))
+    run()
 
 
 @pytest.mark.parametrize('name', ['fly-t-32x32', 'forward-t-32', 'forward-t-axb'])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from itertools import islice
 from unittest.mock import patch
 
 import mmengine.runner
@@ -99,7 +100,7 @@ class Ending(InfiniteSampler):
     """Comes to an end after the first batch."""
 
     def __iter__(self):
-        return (index for index, _ in zip(super().__iter__(), range(4), strict=False))
+        return islice(super().__iter__(), 4)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def paint_ground(scene: Scene) -> Road:
     far = NEARNESSES[0] * unit
     near = NEARNESSES[[0, 4, 8, 12, 16, -1]] * unit
     shades = np.linspace(scene.uniform(0.8, 1.0), 1.08, 5).tolist()
-    for p, band, shade in zip(near.tolist(), scene.bands(near), shades, strict=False):
+    for p, band, shade in zip(near[:-1].tolist(), scene.bands(near), shades, strict=True):
         scene.fill(band, colour * shade, GROUND, p)
     if scene.chance() < 0.25:  # hills behind everything
         x = scene.x_at(np.linspace(-0.6, 1.6, 12) * scene.width, far)

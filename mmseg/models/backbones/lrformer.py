@@ -338,7 +338,7 @@ class LRFormer(StagedBackbone):
 
     def stage_maps(self, x: Tensor, count: int | None = None) -> list[Tensor]:
         """The maps of the first ``count`` stages, without it of all that are built."""
-        if not exporting() and min(x.shape[-2:]) < 32:  # a branch on symbols cannot be exported
+        if any(isinstance(side, int) and side < 32 for side in x.shape[-2:]):  # of a symbol a graph cannot ask
             raise ValueError(
                 f'LRFormer: an input of {x.shape[-2]}x{x.shape[-1]} pixels; 32x32 is the smallest: resize it in the '
                 'pipeline, or pad it with model.data_preprocessor.test_cfg=dict(size_divisor=32)'
