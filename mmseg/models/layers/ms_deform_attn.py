@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .exporting import exporting, scalars, weighted_samples
+from .from_host import from_host
 from .linear import Linear
 from .strips import strips
 
@@ -124,9 +125,9 @@ def _sides(shapes: Sequence[tuple[int, int]], times: int, x: Tensor) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _kept_on_gpu(numbers: tuple[int, ...], device: torch.device) -> Tensor:
-    """Read only. From pinned memory, as any other copy from the host waits for all that the GPU still has to do."""
+    """Read only."""
     with torch.inference_mode(False):  # what inference makes first, training may need later
-        return torch.tensor(numbers, pin_memory=True).to(device, non_blocking=True)
+        return from_host(numbers, device)
 
 
 def _sample(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
