@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 
-from mmseg.models.layers import MSDeformAttention, ms_deform_attn
+from mmseg.models.layers import MSDeformAttention, from_host, ms_deform_attn
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from tests.published import DATA, formula_image, formula_weights
@@ -140,6 +140,16 @@ def test_compiled_blocks():
             torch.testing.assert_close(compiled(image), plain(image), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize('numbers', [[1.5, 2], [], np.arange(6).reshape(2, 3), torch.ones(3)])
+def test_numbers_of_the_host_come_without_waiting(numbers):
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        found = from_host(numbers, torch.device('cuda'), torch.float32)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    assert torch.equal(found.cpu(), torch.as_tensor(numbers, dtype=torch.float32))
+
+
 class TestDeformableAttention:
     """The kernels against embedding_bag, where the pixel decoder has them for 512x512. Odd sizes:
     test_models/test_layers/test_deform_attn_kernels.py."""
@@ -234,6 +244,6 @@ class TestDeformableAttention:
             torch.cuda.set_sync_debug_mode('default')
 
     def test_sizes_that_do_not_fit(self):
-        value, points, weights = self.inputs()
+        value, points, weights = (x.detach() for x in self.inputs())
         with pytest.raises(ValueError, match='do not go with levels'):
             ms_deform_attn(value, [(16, 16), (32, 32), (64, 65)], points, weights)

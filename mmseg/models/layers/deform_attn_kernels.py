@@ -13,8 +13,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Of a program: numbers of its sums, and warps that share them.
-NUMBERS = 1024
+# Of a program: numbers of its sums, and warps that share them. Four numbers a thread are one access to each cell.
+NUMBERS = 512
 WARPS = 4
 
 

@@ -1,6 +1,9 @@
-"""The kernels against the CPU's path: on a GPU where there is one, else in Triton's interpreter."""
+"""The kernels against the CPU's path, on a GPU or in Triton's interpreter.
 
-import importlib.util
+Which of them is chosen for a process; test_ms_deform_attn.py starts one with the interpreter.
+"""
+
+import os
 
 import pytest
 import torch
@@ -11,52 +14,38 @@ from mmseg.models.layers import ms_deform_attn
 
 pytest.importorskip('triton', reason='Triton is not installed: no kernels')
 
+INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
+pytestmark = (
+    []
+    if INTERPRETED
+    else [
+        pytest.mark.cuda,
+        pytest.mark.skipif(
+            not torch.cuda.is_available(), reason='needs CUDA; test_ms_deform_attn.py has them interpreted'
+        ),
+    ]
+)
 SHAPES = [(2, 3), (5, 4), (1, 7)]
 
 
-def another(module):
-    """A second copy of a module, under no name."""
-    spec = importlib.util.find_spec(module)
-    copy = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(copy)
-    return copy
+@pytest.fixture(scope='module', autouse=True)
+def several_programs():
+    """Of which the last one has a rest. On a GPU there would be fewer numbers than threads."""
+    from mmseg.models.layers import deform_attn_kernels
 
-
-@pytest.fixture(
-    scope='module',
-    params=[
-        pytest.param(
-            'cpu', marks=pytest.mark.skipif(torch.cuda.is_available(), reason='the kernels themselves run on the GPU')
-        ),
-        pytest.param(
-            'cuda', marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')]
-        ),
-    ],
-)
-def fused(request):
-    """value, points, weights, shapes -> what the kernels make of them, all on the CPU.
-
-    Triton chooses its interpreter where a function is defined, those of its own library as well: hence copies.
-    """
-    import triton.language as tl
-
-    device = request.param
     with pytest.MonkeyPatch.context() as patch:
-        if device == 'cpu':
-            patch.setenv('TRITON_INTERPRET', '1')
-            library = another('triton.language.standard')
-            for name in vars(library).keys() & vars(tl).keys():
-                patch.setattr(tl, name, getattr(library, name))
-            patch.setattr(tl, 'standard', library)
-        kernels = another('mmseg.models.layers.deform_attn_kernels')
-        patch.setattr(kernels, 'NUMBERS', 64)  # several programs, of which the last one has a rest
+        if INTERPRETED:
+            patch.setattr(deform_attn_kernels, 'NUMBERS', 64)
+        yield
 
-        def apply(value, points, weights, shapes):
-            sides = torch.tensor([side for height, width in shapes for side in (width, height)])
-            args = (x.to(device) for x in (value, points, weights, sides))
-            return kernels.FusedDeformAttn.apply(*args).cpu()
 
-        yield apply
+def fused(value, points, weights, shapes):
+    """What the kernels make of tensors on the CPU."""
+    from mmseg.models.layers.deform_attn_kernels import FusedDeformAttn
+
+    sides = torch.tensor([side for height, width in shapes for side in (width, height)])
+    args = (x if INTERPRETED else x.cuda() for x in (value, points, weights, sides))
+    return FusedDeformAttn.apply(*args).cpu()
 
 
 def inputs(B, N, M, D, K, shapes, dtype=torch.float32):
@@ -81,7 +70,7 @@ def by_embedding_bag(value, points, weights, shapes):
     return ms_deform_attn(value, shapes, points, weights)
 
 
-def compare(fused, *args, tolerance=1e-5, count=4):
+def compare(*args, tolerance=1e-5, count=4):
     expected = with_gradients(by_embedding_bag, *args)[:count]
     for a, b in zip(with_gradients(fused, *args)[:count], expected, strict=True):
         assert a.dtype == b.dtype and a.shape == b.shape
@@ -100,25 +89,25 @@ def compare(fused, *args, tolerance=1e-5, count=4):
         (0, 3, 2, 4, 2, SHAPES),
     ],
 )
-def test_it_is_the_path_of_the_cpu(fused, B, N, M, D, K, shapes):
-    compare(fused, *inputs(B, N, M, D, K, shapes), shapes)
+def test_it_is_the_path_of_the_cpu(B, N, M, D, K, shapes):
+    compare(*inputs(B, N, M, D, K, shapes), shapes)
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_half_precision(fused, dtype):
+def test_half_precision(dtype):
     """Rounded once, at the end: few of the results, and of value's gradients, fall the other way."""
-    compare(fused, *inputs(2, 5, 2, 4, 2, SHAPES, dtype), SHAPES, tolerance=torch.finfo(dtype).eps)
+    compare(*inputs(2, 5, 2, 4, 2, SHAPES, dtype), SHAPES, tolerance=torch.finfo(dtype).eps)
 
 
-def test_strides_do_not_matter(fused):
+def test_strides_do_not_matter():
     turned = [x.transpose(0, -1).contiguous().transpose(0, -1) for x in inputs(2, 5, 2, 4, 2, SHAPES)]
     assert not any(x.is_contiguous() for x in turned)
-    compare(fused, *turned, SHAPES)
+    compare(*turned, SHAPES)
 
 
 @settings(max_examples=15, deadline=None)
 @given(data=st.data(), height=st.integers(1, 4), width=st.integers(1, 4))
-def test_at_edges_and_far_outside(fused, data, height, width):
+def test_at_edges_and_far_outside(data, height, width):
     """Where cells' centres and edges are, on either side of them, and where whole numbers end.
 
     Without the gradient of points: at a centre there are two, one for each side, and either is right.
@@ -127,12 +116,12 @@ def test_at_edges_and_far_outside(fused, data, height, width):
     place = st.sampled_from([*halves, *(x + 1e-3 for x in halves), -1e30, 1e30, 2.0**31, -(2.0**31), 3e9, -1e5])
     points = torch.tensor(data.draw(st.lists(place, min_size=8, max_size=8))).view(1, 4, 1, 1, 1, 2)
     value, _, weights = inputs(1, 4, 1, 2, 1, [(height, width)])
-    compare(fused, value, points, weights, [(height, width)], count=3)
+    compare(value, points, weights, [(height, width)], count=3)
 
 
 @pytest.mark.parametrize('odd', [float('nan'), float('inf'), -float('inf')])
 @pytest.mark.filterwarnings('ignore:invalid value encountered')
-def test_what_is_not_finite_shows_and_stays_where_it_is(fused, odd):
+def test_what_is_not_finite_shows_and_stays_where_it_is(odd):
     value, points, weights = inputs(1, 6, 2, 4, 2, SHAPES)
     broken = points.clone()
     broken[0, 3, 1, 2, 0, 0] = odd
@@ -145,7 +134,7 @@ def test_what_is_not_finite_shows_and_stays_where_it_is(fused, odd):
     assert of_points[others].isfinite().all() and of_weights[others].isfinite().all()
 
 
-def test_no_second_derivative(fused):
+def test_no_second_derivative():
     args = [x.requires_grad_() for x in inputs(1, 2, 1, 2, 1, [(2, 2)])]
     (first,) = torch.autograd.grad(fused(*args, [(2, 2)]).square().sum(), args[:1], create_graph=True)
     with pytest.raises(RuntimeError, match='once_differentiable'):
