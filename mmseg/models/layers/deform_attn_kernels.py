@@ -4,7 +4,7 @@ A program has some queries of one image and head, goes through levels and points
 samples nor places of cells are ever stored. Legend as in ``ms_deform_attn.py``; n, the queries of a program, is the
 first dimension of what is in here, and d, its channels, the second.
 
-What lies outside of a level is not read. Of a point that is not finite the result is NaN, and so are its gradients.
+What lies outside of a level is not read. Of a point that is not finite the result and its weight's gradient are NaN.
 """
 
 import torch
