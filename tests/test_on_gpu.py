@@ -1,6 +1,7 @@
 """What only a GPU shows. `bash tests/on_gpu.sh` runs these first, then the timings."""
 
 import copy
+import importlib
 import os
 
 import numpy as np
@@ -10,6 +11,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 
 from mmseg.engine.optimizers import AmpOptimWrapper, OptimWrapper
+from mmseg.models.layers import MSDeformAttention, from_host, ms_deform_attn
 from mmseg.models.utils import record_parts
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -223,3 +225,112 @@ def test_other_networks_replay_as_well(family):
             found.append(model(image))
         torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
     assert recordings(replaying) and None not in recordings(replaying)
+
+
+@pytest.mark.parametrize('numbers', [[1.5, 2], [], np.arange(6).reshape(2, 3), torch.ones(3)])
+def test_numbers_of_the_host_come_without_waiting(numbers):
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        found = from_host(numbers, torch.device('cuda'), torch.float32)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    assert torch.equal(found.cpu(), torch.as_tensor(numbers, dtype=torch.float32))
+
+
+class TestDeformableAttention:
+    """The kernels against embedding_bag, where the pixel decoder has them for 512x512. Odd sizes:
+    test_models/test_layers/test_deform_attn_kernels.py."""
+
+    SHAPES = [(16, 16), (32, 32), (64, 64)]
+
+    def inputs(self, dtype=torch.float32, B=2, M=8, D=32, K=4):
+        torch.manual_seed(0)
+        S = sum(height * width for height, width in self.SHAPES)
+        value = torch.randn(B, S, M, D, device='cuda').to(dtype)
+        points = torch.rand(B, S, M, len(self.SHAPES), K, 2, device='cuda') * 1.2 - 0.1
+        weights = torch.randn(B, S, M, len(self.SHAPES), K, device='cuda').flatten(3).softmax(-1)
+        return [x.requires_grad_() for x in (value, points, weights.view(points.shape[:-1]))]
+
+    def plain(self, value, points, weights):
+        module = importlib.import_module('mmseg.models.layers.ms_deform_attn')  # the function has its name
+        return module._sample(value.float(), points, weights, self.SHAPES).to(value.dtype)
+
+    def fused(self, value, points, weights):
+        out = ms_deform_attn(value, self.SHAPES, points, weights)
+        assert 'FusedDeformAttn' in out.grad_fn.name()
+        return out
+
+    def with_gradients(self, function, args):
+        out = function(*args)
+        gradient = torch.linspace(-1, 1, out.shape[-1]).to(out).expand_as(out)
+        return out.detach(), *torch.autograd.grad(out, args, gradient)
+
+    @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
+    def test_results_and_gradients(self, dtype):
+        args = self.inputs(dtype)
+        found, expected = self.with_gradients(self.fused, args), self.with_gradients(self.plain, args)
+        for a, b in zip(found, expected, strict=True):
+            assert a.dtype == b.dtype
+            tolerance = 1e-5 if a.dtype == torch.float32 else torch.finfo(dtype).eps
+            assert (a.double() - b.double()).norm() <= tolerance * b.double().norm()
+        with torch.inference_mode():
+            assert torch.equal(ms_deform_attn(args[0], self.SHAPES, *args[1:]), found[0])
+
+    def test_memory(self):
+        """Beside its arguments: the result, and three gradients."""
+        peaks = {}
+        for function in (self.fused, self.plain):
+            args = self.inputs()
+            self.with_gradients(function, args)  # what is made once
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            self.with_gradients(function, args)
+            peaks[function.__name__] = torch.cuda.max_memory_allocated() - before
+        numbers = 2 * args[0].numel() + sum(x.numel() for x in args)  # with the upstream gradient, made contiguous
+        assert peaks['fused'] <= 1.2 * 4 * numbers
+        assert peaks['fused'] <= peaks['plain'] / 3, peaks
+
+    def test_deterministic_gradients_are_those_of_embedding_bag(self):
+        args = self.inputs()
+        torch.use_deterministic_algorithms(True)
+        try:
+            first, second = (
+                self.with_gradients(lambda *x: ms_deform_attn(x[0], self.SHAPES, *x[1:]), args) for _ in range(2)
+            )
+            out = ms_deform_attn(args[0], self.SHAPES, *args[1:])
+        finally:
+            torch.use_deterministic_algorithms(False)
+        assert 'FusedDeformAttn' not in out.grad_fn.name()
+        assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+    def test_what_is_compiled_or_counted_goes_through_operators_of_pytorch(self):
+        from mmseg.analysis.flops import count
+
+        class Layer(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.attention = MSDeformAttention(32, num_heads=4, num_levels=2, num_points=3)
+
+            def forward(self, image, mode):
+                x = torch.zeros(1, 20, 32, device=image.device)
+                return self.attention(x, x, torch.zeros(20, 2, device=image.device), [(4, 4), (2, 2)])
+
+        assert count(Layer().cuda(), (8, 8)) == count(Layer(), (8, 8))
+        args = self.inputs()
+        compiled = torch.compile(lambda *x: ms_deform_attn(x[0], self.SHAPES, *x[1:]), backend='eager')
+        torch.testing.assert_close(compiled(*args), self.fused(*args), rtol=1e-4, atol=1e-4)
+
+    def test_the_layer_waits_for_nothing_at_a_new_size(self):
+        layer = MSDeformAttention(32, num_heads=4, num_levels=2, num_points=3).cuda()
+        x, reference = torch.randn(2, 24, 32, device='cuda'), torch.rand(24, 2, device='cuda')
+        layer(x, x, reference, [(4, 5), (2, 2)]).sum().backward()  # tries Triton
+        torch.cuda.set_sync_debug_mode('error')
+        try:
+            layer(x, x, reference, [(5, 4), (2, 2)]).sum().backward()
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+
+    def test_sizes_that_do_not_fit(self):
+        value, points, weights = (x.detach() for x in self.inputs())
+        with pytest.raises(ValueError, match='do not go with levels'):
+            ms_deform_attn(value, [(16, 16), (32, 32), (64, 65)], points, weights)

@@ -2,6 +2,7 @@ from .attention import FFN, MultiheadAttention
 from .deform_conv import build_deform_conv
 from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
 from .exporting import export_forms, exporting
+from .from_host import from_host
 from .linear import Linear
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn
 from .positional_encoding import sine_positional_encoding
@@ -19,6 +20,7 @@ __all__ = [
     'build_deform_conv',
     'export_forms',
     'exporting',
+    'from_host',
     'in_strips',
     'interpolate_bilinear',
     'ms_deform_attn',

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from ..layers.tensor_cache import held
+
 MOST = 8  # recordings of one part, each of which keeps the memory that it computes in
 WARM_UP = 3  # libraries choose their algorithms in the first passes, which cannot be recorded
 
@@ -130,7 +132,7 @@ class Recording:
             self.inputs = [x.detach().clone().requires_grad_(x.requires_grad and grad) for x in inputs]
         self.forward_graph = torch.cuda.CUDAGraph()
         torch.cuda.empty_cache()  # recordings cannot use what the allocator keeps
-        with unchanged(module, self.inputs), autocast_without_cache():
+        with unchanged(module, self.inputs), autocast_without_cache(), held() as self.read:
             self.record(module, function)
 
     def holds_for(self, module: nn.Module) -> bool:
