@@ -1,5 +1,7 @@
 """The MLP of LRFormer's blocks and what it is made of. Maps are B x C x H x W throughout."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from .exporting import exporting
 from .linear import linear, linear_gelu, product, served_by_onednn
 from .strips import in_strips, strips, strips_and_halos
+from .triton_kernels import Kernels, kernels_on, plain_on_gpu
 
 
 def residual(x: Tensor, branch: Tensor) -> Tensor:
@@ -25,7 +28,31 @@ class ResidualDWConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if exporting() or served_by_onednn(x, self.weight):  # one convolution, whose central weights are greater by 1
             return self._conv_forward(x, self.weight + _CENTRE, self.bias)
+        if plain_on_gpu(x) and self.fits_kernels(x) and (fused := _fused_on(x.device)):
+            return fused.apply(x, self.weight, self.bias)
         return residual(x, super().forward(x))
+
+    def fits_kernels(self, x: Tensor) -> bool:
+        """Whether they take x, and their result has the type that PyTorch's has; of what does not, PyTorch says why."""
+        kind = x.device.type
+        mixed = torch.is_autocast_enabled(kind) and x.dtype is torch.get_autocast_dtype(kind)
+        return (
+            (x.dim() == 4 and x.shape[1] == self.in_channels)
+            and x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+            and (mixed or x.dtype is self.weight.dtype)
+        )
+
+
+@lru_cache
+def _fused_on(device: torch.device) -> Kernels | None:
+    return kernels_on(device, _tried, 'the depthwise convolution goes through cuDNN')
+
+
+def _tried(device: torch.device) -> Kernels:
+    from .dwconv_kernels import FusedDWConv
+
+    FusedDWConv.apply(*(torch.ones(size, device=device) for size in ((1, 16, 1, 1), (16, 1, 3, 3), (16,))))
+    return FusedDWConv
 
 
 _CENTRE = torch.zeros(3, 3)
