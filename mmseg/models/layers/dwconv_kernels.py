@@ -5,10 +5,14 @@ rows of one column and keeps the sums that are not complete yet, so that it read
 for the neighbours to the left and right. A program has LANES walkers and CHANNELS channels, the first and the second
 dimension of what is in here. What lies outside of a map is not read.
 
+GELU in front goes into the kernel backward, which needs each number of x once, and saves five passes over wide maps.
+Forward it would be computed several times for each number, which takes longer than two passes.
+
 Nothing is added up atomically: the same input gives the same bits.
 """
 
 import torch
+import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -24,36 +28,38 @@ PROGRAMS = 768
 
 
 class FusedDWConv(torch.autograd.Function):
-    """x + DWConv3x3(x), with zeros around the map. Sums in float32.
+    """x + DWConv3x3(x), with zeros around the map, or of GELU(x) the same. Sums in float32. Keeps x alone.
 
     Args:
         x: B x C x H x W, of float32, bfloat16 or float16; copied where it is not channels last.
         weight: C x 1 x 3 x 3, of any of these types.
         bias: C.
+        gelu: whether GELU (exact, by the error function) comes first.
 
     Returns:
         B x C x H x W, channels last, of ``x``'s type.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, gelu: bool) -> Tensor:
         x, weight, bias = x.contiguous(memory_format=torch.channels_last), weight.contiguous(), bias.contiguous()
         ctx.save_for_backward(x, weight, bias)
+        ctx.gelu = gelu
         out = torch.empty_like(x, memory_format=torch.channels_last)
-        _launch(_forward, _tiles(x), x, weight, bias, out)
+        _launch(_forward, _tiles(x), F.gelu(x) if gelu else x, weight, bias, out)
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, of_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx, of_out: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, weight, bias = ctx.saved_tensors
         of_out, of_x = of_out.contiguous(memory_format=torch.channels_last), torch.empty_like(x)
         C = x.shape[1]
         tiles = min(_tiles(x), max(1, PROGRAMS // triton.cdiv(C, CHANNELS)))  # at a time
         sums = x.new_empty(tiles, 10 * C, dtype=torch.float32)
-        _launch(_backward, tiles, x, weight, of_out, of_x, sums)
+        _launch(_backward, tiles, x, weight, of_out, of_x, sums, GELU=ctx.gelu)
         of_weight, of_bias = sums.sum(dim=0).split((9 * C, C))
-        return of_x, of_weight.view_as(weight).to(weight.dtype), of_bias.to(bias.dtype)
+        return of_x, of_weight.view_as(weight).to(weight.dtype), of_bias.to(bias.dtype), None
 
 
 def _tiles(x: Tensor) -> int:
@@ -62,12 +68,12 @@ def _tiles(x: Tensor) -> int:
     return triton.cdiv(B * triton.cdiv(H, ROWS) * W, LANES)
 
 
-def _launch(kernel, tiles: int, x: Tensor, *others: Tensor) -> None:
+def _launch(kernel, tiles: int, x: Tensor, *others: Tensor, **options: bool) -> None:
     B, C, H, W = x.shape
     programs = tiles * triton.cdiv(C, CHANNELS)
     if programs:
         with torch.cuda.device_of(x):
-            kernel[(programs,)](x, *others, B, H, W, C, LANES, CHANNELS, ROWS, num_warps=WARPS)
+            kernel[(programs,)](x, *others, B, H, W, C, LANES, CHANNELS, ROWS, num_warps=WARPS, **options)
 
 
 @triton.jit(do_not_specialize=['B', 'H', 'W'])
@@ -118,6 +124,7 @@ def _backward(
     LANES: tl.constexpr,
     CHANNELS: tl.constexpr,
     ROWS: tl.constexpr,
+    GELU: tl.constexpr,
 ):
     """The convolution of ``of_out`` with weights that are turned round, and of what it reads the products with x."""
     program, programs, c, channels = _program(C, CHANNELS)
@@ -133,25 +140,33 @@ def _backward(
     for tile in range(program, tl.cdiv(B * tl.cdiv(H, ROWS) * W, LANES), programs):
         image, top, column, here = _walkers(tile, B, H, W, LANES, ROWS)
         there = here[:, None] & channels
-        current, following, x_above, x_here = zero, zero, zero, zero
+        current, following = zero, zero
+        x_above, x_here = zero, zero
+        slope_above, slope_here = zero, zero
         for step in tl.static_range(ROWS + 2):
             row = top + step - 1
             left, centre, right = _row(of_out, image, row, column, c, H, W, C, there)
-            x_below = zero
+            x_below, slope_below = zero, zero
             if step < ROWS:
                 at, inside = _places(image, row + 1, column, H, W, C)
                 x_below = tl.load(x + at + c, mask=there & inside, other=0.0).to(tl.float32)
+                if GELU:
+                    x_below, slope_below = _gelu(x_below)
+                    x_below = x_below.to(x.dtype.element_ty).to(tl.float32)  # as it was forward
             s20, s21, s22 = s20 + x_above * left, s21 + x_above * centre, s22 + x_above * right
             s10, s11, s12 = s10 + x_here * left, s11 + x_here * centre, s12 + x_here * right
             s00, s01, s02 = s00 + x_below * left, s01 + x_below * centre, s02 + x_below * right
-            x_above, x_here = x_here, x_below
             if step >= 1 and step <= ROWS:
                 of_bias += centre
             done = current + left * w20 + centre * w21 + right * w22
             current = following + left * w10 + centre * w11 + right * w12
             following = left * w00 + centre * w01 + right * w02
+            if GELU:
+                done *= slope_above
             if step >= 2:
                 _store_row(of_x, done, image, row - 1, column, c, H, W, C, there)
+            x_above, x_here = x_here, x_below
+            slope_above, slope_here = slope_here, slope_below
     sums += program.to(tl.int64) * 10 * C
     _store_sums(sums + 6, s02, s01, s00, c, channels)
     _store_sums(sums + 3, s12, s11, s10, c, channels)
@@ -187,6 +202,13 @@ def _taps(weight, first, step, c, channels):
     a = tl.load(at, mask=channels, other=0.0).to(tl.float32)
     b = tl.load(at + step, mask=channels, other=0.0).to(tl.float32)
     return a, b, tl.load(at + 2 * step, mask=channels, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _gelu(x):
+    """GELU and its derivative."""
+    below = 0.5 + 0.5 * tl.erf(x * 0.7071067811865476)  # how much of a normal distribution
+    return x * below, below + x * 0.3989422804014327 * tl.exp(-0.5 * x * x)
 
 
 @triton.jit

@@ -33,28 +33,30 @@ def inputs(B, C, H, W, dtype=torch.float32, of_weights=torch.float32):
     return [torch.randn(s, generator=generator).to(d) for s, d in zip(sizes, dtypes, strict=True)]
 
 
-def plain(x, weight, bias):
+def plain(x, weight, bias, gelu=False):
+    x = F.gelu(x) if gelu else x
     return x + F.conv2d(x, weight, bias, padding=1, groups=x.shape[1])
 
 
-def fused(x, weight, bias):
+def fused(x, weight, bias, gelu=False):
     """What the kernels make of tensors on the CPU."""
     from mmseg.models.layers.dwconv_kernels import FusedDWConv
 
-    return FusedDWConv.apply(*(t if INTERPRETED else t.cuda() for t in (x, weight, bias))).cpu()
+    return FusedDWConv.apply(*(t if INTERPRETED else t.cuda() for t in (x, weight, bias)), gelu).cpu()
 
 
-def with_gradients(function, *args):
+def with_gradients(function, *args, **options):
     """The result, and the gradients of x, weight and bias."""
     *args, gradient = args
     args = [a.detach().clone().requires_grad_() for a in args]
-    out = function(*args)
+    out = function(*args, **options)
     return [out.detach(), *torch.autograd.grad(out, args, gradient)]
 
 
-def compare(*args):
+def compare(*args, **options):
     """Rounded once, at the end. Sums for the weights are large ones of small numbers."""
-    found, expected = with_gradients(fused, *args), with_gradients(plain, *(a.double() for a in args))
+    found = with_gradients(fused, *args, **options)
+    expected = with_gradients(plain, *(a.double() for a in args), **options)
     for a, b, of in zip(found, expected, (args[0], *args[:3]), strict=True):
         assert a.dtype is of.dtype and a.shape == b.shape
         tolerance = max(torch.finfo(a.dtype).eps, 2e-6)
@@ -81,7 +83,22 @@ def test_it_is_the_convolution(B, C, H, W):
 @settings(max_examples=15, deadline=None)
 @given(B=st.integers(1, 3), C=st.integers(1, 40), H=st.integers(1, 11), W=st.integers(1, 11))
 def test_any_size(B, C, H, W):
-    compare(*inputs(B, C, H, W))
+    compare(*inputs(B, C, H, W), gelu=H % 2 == 0)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])  # to bfloat16 the interpreter rounds in its own way
+def test_gelu_in_front(dtype):
+    """Its result is rounded to x's type, and the gradients of the weights are those of that."""
+    x, weight, bias, gradient = inputs(2, 20, 9, 7, dtype)
+    x = x * 3
+    found = with_gradients(fused, x, weight, bias, gradient, gelu=True)
+    act, y = F.gelu(x), x.double().requires_grad_()
+    out, of_act, *of_weights = with_gradients(plain, *(a.double() for a in (act, weight, bias, gradient)))
+    expected = out, *torch.autograd.grad(F.gelu(y), y, of_act), *of_weights
+    for a, b in zip(found, expected, strict=True):
+        assert (a.double() - b).norm() <= max(torch.finfo(a.dtype).eps, 2e-6) * b.norm()
+    for a, b in zip(found[2:], expected[2:], strict=True):
+        assert (a.double() - b).norm() <= max(torch.finfo(dtype).eps / 30, 2e-6) * b.norm()
 
 
 @pytest.mark.parametrize('of_weights', [torch.float32, None])

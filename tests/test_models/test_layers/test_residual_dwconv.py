@@ -38,6 +38,8 @@ def test_they_compile_for_gpus_that_are_not_here(name, capability, dtype, tmp_pa
     kernel = getattr(module, name)
     sizes = {size: getattr(module, size) for size in ('LANES', 'CHANNELS', 'ROWS')}
     kinds = dict.fromkeys(['weight', 'bias', 'sums'], '*fp32') | dict.fromkeys('BHWC', 'i32')
+    if name == '_backward':
+        sizes['GELU'] = True
     signature = {x: 'constexpr' if x in sizes else kinds.get(x, f'*{dtype}') for x in kernel.arg_names}
     whole = {(i,): [['tt.divisibility', 16]] for i, x in enumerate(kernel.arg_names) if x == 'C' or '*' in signature[x]}
     source = ASTSource(fn=kernel, signature=signature, constexprs=sizes, attrs=whole)
@@ -48,25 +50,25 @@ def test_they_compile_for_gpus_that_are_not_here(name, capability, dtype, tmp_pa
 
 
 @pytest.fixture
-def fused_on():
-    yield mlp._fused_on.__wrapped__
-    mlp._fused_on.cache_clear()
+def kernels_on():
+    yield mlp._kernels_on.__wrapped__
+    mlp._kernels_on.cache_clear()
 
 
-def test_triton_that_makes_none_is_said_so(fused_on, monkeypatch):
+def test_triton_that_makes_none_is_said_so(kernels_on, monkeypatch):
     """As where there is no C compiler: here, because it has no kernels for a CPU."""
     pytest.importorskip('triton', reason='Triton is not installed: no kernels')
     said = []
     monkeypatch.setattr(triton_kernels, 'print_log', lambda message, **_: said.append(message))
-    assert fused_on(torch.device('cpu')) is None
+    assert kernels_on(torch.device('cpu')) is None
     assert len(said) == 1 and 'through cuDNN, which is slower' in said[0] and 'C compiler' in said[0]
 
 
-def test_where_triton_is_missing_nothing_is_said(fused_on, monkeypatch):
+def test_where_triton_is_missing_nothing_is_said(kernels_on, monkeypatch):
     monkeypatch.delitem(sys.modules, KERNELS, raising=False)
     monkeypatch.setitem(sys.modules, 'triton', None)
     monkeypatch.setattr(triton_kernels, 'print_log', None)
-    assert fused_on(torch.device('cpu')) is None
+    assert kernels_on(torch.device('cpu')) is None
 
 
 @pytest.mark.parametrize(
