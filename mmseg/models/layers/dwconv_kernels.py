@@ -18,12 +18,15 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Of a program: four numbers for each of the threads, which is one access, and the rows that walkers go down.
+# Of a program, and the rows that walkers go down. Each thread has four numbers forward; two backward, where it keeps
+# sums for each of nine weights.
 LANES = 16
 CHANNELS = 32
 ROWS = 4
 WARPS = 4
-# Backward, whatever the map's size: so many sums for the weights are left to add up, of 32 channels each.
+WARPS_BACKWARD = 8
+# Backward, whatever the map's size: about two for each of 132 multiprocessors at a time, three times over. So many
+# sums for the weights are left to add up, of CHANNELS channels each.
 PROGRAMS = 768
 
 
@@ -46,7 +49,7 @@ class FusedDWConv(torch.autograd.Function):
         ctx.save_for_backward(x, weight, bias)
         ctx.gelu = gelu
         out = torch.empty_like(x, memory_format=torch.channels_last)
-        _launch(_forward, _tiles(x), F.gelu(x) if gelu else x, weight, bias, out)
+        _launch(_forward, _tiles(x), F.gelu(x) if gelu else x, weight, bias, out, num_warps=WARPS)
         return out
 
     @staticmethod
@@ -57,7 +60,7 @@ class FusedDWConv(torch.autograd.Function):
         C = x.shape[1]
         tiles = min(_tiles(x), max(1, PROGRAMS // triton.cdiv(C, CHANNELS)))  # at a time
         sums = x.new_empty(tiles, 10 * C, dtype=torch.float32)
-        _launch(_backward, tiles, x, weight, of_out, of_x, sums, GELU=ctx.gelu)
+        _launch(_backward, tiles, x, weight, of_out, of_x, sums, GELU=ctx.gelu, num_warps=WARPS_BACKWARD)
         of_weight, of_bias = sums.sum(dim=0).split((9 * C, C))
         return of_x, of_weight.view_as(weight).to(weight.dtype), of_bias.to(bias.dtype), None
 
@@ -68,12 +71,12 @@ def _tiles(x: Tensor) -> int:
     return triton.cdiv(B * triton.cdiv(H, ROWS) * W, LANES)
 
 
-def _launch(kernel, tiles: int, x: Tensor, *others: Tensor, **options: bool) -> None:
+def _launch(kernel, tiles: int, x: Tensor, *others: Tensor, **options: int) -> None:
     B, C, H, W = x.shape
     programs = tiles * triton.cdiv(C, CHANNELS)
     if programs:
         with torch.cuda.device_of(x):
-            kernel[(programs,)](x, *others, B, H, W, C, LANES, CHANNELS, ROWS, num_warps=WARPS, **options)
+            kernel[(programs,)](x, *others, B, H, W, C, LANES, CHANNELS, ROWS, **options)
 
 
 @triton.jit(do_not_specialize=['B', 'H', 'W'])
@@ -137,7 +140,8 @@ def _backward(
     s10, s11, s12 = zero, zero, zero
     s20, s21, s22 = zero, zero, zero
     of_bias = zero
-    for tile in range(program, tl.cdiv(B * tl.cdiv(H, ROWS) * W, LANES), programs):
+    tile = program
+    while tile < tl.cdiv(B * tl.cdiv(H, ROWS) * W, LANES):
         image, top, column, here = _walkers(tile, B, H, W, LANES, ROWS)
         there = here[:, None] & channels
         current, following = zero, zero
@@ -167,6 +171,7 @@ def _backward(
                 _store_row(of_x, done, image, row - 1, column, c, H, W, C, there)
             x_above, x_here = x_here, x_below
             slope_above, slope_here = slope_here, slope_below
+        tile += programs
     sums += program.to(tl.int64) * 10 * C
     _store_sums(sums + 6, s02, s01, s00, c, channels)
     _store_sums(sums + 3, s12, s11, s10, c, channels)
