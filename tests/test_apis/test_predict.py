@@ -364,6 +364,11 @@ def test_weights_must_be_given(photos, tmp_path):
         Prediction(CONFIG, photos, tmp_path / 'out')
 
 
+def test_a_network_without_its_config_is_refused_with_a_way_on(photos, tmp_path):
+    with pytest.raises(ValueError, match='Conv2d has no cfg: build it with init_model'):
+        Prediction(torch.nn.Conv2d(3, 2, 1), photos, tmp_path / 'out')
+
+
 def test_faster_models_agree(model, photos, tmp_path):
     with torch.no_grad():  # norms that do something
         norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
