@@ -63,6 +63,7 @@ class StagedBackbone(Backbone):
         out_indices: the stages whose maps are returned.
     """
 
+    recordable = True
     num_stages: int
     out_indices: tuple[int, ...]
 

@@ -6,13 +6,13 @@ products they are the same functions, and their gradients are matrix products as
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .precision import full_precision
+from .tensor_cache import tensor_cache
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
@@ -118,10 +118,9 @@ def _separable(x: Tensor, size: Sequence[int], matrix_of: Callable[[int, int], T
     return out.to(x.dtype)
 
 
-@lru_cache(maxsize=256)
+@tensor_cache
 def _cached(matrix_of: Callable, inputs: int, outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # what inference makes first, training may need later
-        return matrix_of(inputs, outputs).to(device, dtype)
+    return matrix_of(inputs, outputs).to(device, dtype)
 
 
 def needed(x: Tensor) -> bool:

@@ -22,6 +22,7 @@ from .exporting import exporting, scalars, weighted_samples
 from .from_host import from_host
 from .linear import Linear
 from .strips import strips
+from .tensor_cache import tensor_cache
 
 
 def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
@@ -123,11 +124,9 @@ def _sides(shapes: Sequence[tuple[int, int]], times: int, x: Tensor) -> Tensor:
     return _kept_on_gpu(sides, x.device) if _plain_on_gpu(x) else torch.tensor(sides, device=x.device)
 
 
-@lru_cache(maxsize=256)
+@tensor_cache
 def _kept_on_gpu(numbers: tuple[int, ...], device: torch.device) -> Tensor:
-    """Read only."""
-    with torch.inference_mode(False):  # what inference makes first, training may need later
-        return from_host(numbers, device)
+    return from_host(numbers, device)
 
 
 def _sample(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
