@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-import os
 
 import numpy as np
 import pytest
@@ -122,8 +121,8 @@ def test_mixed_precision_trains(dtype):
 
 
 def test_nccl_with_one_process():
-    os.environ |= dict(MASTER_ADDR='127.0.0.1', MASTER_PORT='29577', RANK='0', WORLD_SIZE='1')
-    torch.distributed.init_process_group('nccl')
+    store = torch.distributed.TCPStore('127.0.0.1', 0, is_master=True)  # on a free port
+    torch.distributed.init_process_group('nccl', store=store, rank=0, world_size=1)
     try:
         model = torch.nn.parallel.DistributedDataParallel(build('t').train())
         model(torch.randn(2, 3, 64, 64, device='cuda'), mode='tensor').sum().backward()
