@@ -36,6 +36,7 @@ def work_options(
     classes: int = 150,
     amp: str | None = None,
     compile: bool = False,
+    cuda_graphs: bool = False,
     profile: bool = False,
     backbone: Mapping | None = None,
     config: str | None = None,

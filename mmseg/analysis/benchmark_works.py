@@ -73,6 +73,10 @@ def build(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> 
         from mmseg.models.utils import compile_parts
 
         compile_parts(model)
+    if vars(options).get('cuda_graphs'):
+        from mmseg.models.utils import record_parts
+
+        record_parts(model)
     return model.to(device()), cfg
 
 

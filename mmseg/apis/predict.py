@@ -24,7 +24,7 @@ from mmseg.inference.flow import Flow, share
 from mmseg.inference.folder import ResultFolder
 from mmseg.inference.quality import fuse_layers, half_precision
 from mmseg.inference.sources import Input, Source
-from mmseg.models.utils import compile_parts
+from mmseg.models.utils import compile_parts, record_parts
 from mmseg.runtimes import is_exported
 from mmseg.utils.parallel import available_cpus
 from mmseg.utils.progress import track
@@ -82,6 +82,8 @@ class Prediction:
         half: weights of half precision, of the type that ``amp='auto'`` takes.
         fuse: fold batch norms and layer scales into the layers before them.
         compile: compile the parts that repeat, see :func:`mmseg.models.utils.compile_parts`.
+        cuda_graphs: replay what a GPU did for an earlier image of the same size, see
+            :func:`mmseg.models.utils.record_parts`.
         tta: see each image at six sizes, flipped and unflipped.
         tile, overlap: how large images are cut, see :class:`mmseg.inference.TiledSegmentor`.
         workers: threads that load, and as many that write.
@@ -113,6 +115,7 @@ class Prediction:
         half: bool = False,
         fuse: bool = False,
         compile: bool = False,
+        cuda_graphs: bool = False,
         tta: bool = False,
         tile: int | str = 'auto',
         overlap: int | None = None,
@@ -132,7 +135,7 @@ class Prediction:
         if launcher != 'none' and not dist.is_initialized():
             init_process_group(launcher, timeout=A_WEEK)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        of_torch = dict(amp=amp, half=half, fuse=fuse, compile=compile)
+        of_torch = dict(amp=amp, half=half, fuse=fuse, compile=compile, cuda_graphs=cuda_graphs)
         if any(of_torch.values()) and (file := _exported_file(model, checkpoint)):
             names = ', '.join(name for name, value in of_torch.items() if value)
             raise ValueError(f'{names}: for networks that run in PyTorch; {file} is as it was exported')
@@ -141,7 +144,7 @@ class Prediction:
                 raise ValueError(
                     'checkpoint, weights, backend and cfg_options are for a model that is still to be built'
                 )
-            model = copy.deepcopy(model) if half or fuse or compile else model
+            model = copy.deepcopy(model) if half or fuse or compile or cuda_graphs else model
         else:
             require_weights(model, checkpoint)
             model = init_model(model, checkpoint, device or 'cuda', cfg_options, weights, backend)
@@ -152,6 +155,8 @@ class Prediction:
             half_precision(model)
         if compile:
             compile_parts(model)
+        if cuda_graphs:
+            record_parts(model)
         dtype = amp_dtype(None if amp == 'auto' else amp) if amp else None
         whole = Segmentor(model, folder.needs_scores, classes, threshold, dtype, tta=tta)
         self.segmentor = TiledSegmentor(whole, tile, overlap, batch_size)

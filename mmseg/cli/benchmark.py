@@ -22,6 +22,7 @@ def add_arguments(parser: Parser) -> None:
     add('--classes', type=int, default=150, metavar='N', help='[150]')
     add('--amp', choices=('bfloat16', 'float16'), metavar='DTYPE', help='bfloat16 or float16 [float32]')
     add('--compile', action='store_true', help='with compile=True')
+    add('--cuda-graphs', action='store_true', help='with cuda_graphs=True')
     add('--profile', action='store_true', help='print the ten operations that take most, too')
     add('--backbone', type=json.loads, default={}, metavar='JSON', help='keys of the backbone')
     add(

@@ -36,6 +36,7 @@ def add_arguments(parser: Parser) -> None:
     add('--half', action='store_true', help='weights of half precision')
     add('--fuse', action='store_true', help='fold batch norms and layer scales')
     add('--compile', action='store_true', help='torch.compile')
+    add('--cuda-graphs', action='store_true', help='replay what a GPU did for an earlier image of the same size')
     add('--tta', action='store_true', help='test-time augmentation: six sizes, flipped and unflipped')
     add('--tile', metavar='N', type=tile_option, default='auto', help='cut images in squares of N [those > 4 GiB]')
     add('--overlap', metavar='N', type=int, help='pixels that two tiles share [a quarter]')
@@ -74,6 +75,7 @@ def _predict(args: argparse.Namespace) -> int:
         half=args.half,
         fuse=args.fuse,
         compile=args.compile,
+        cuda_graphs=args.cuda_graphs,
         tta=args.tta,
         tile=args.tile,
         overlap=args.overlap,

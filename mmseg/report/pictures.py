@@ -103,7 +103,8 @@ def encode_pictures(
         ``image`` (JPEG), ``label`` and ``pred`` (PNG of class indices: red + 256 green), at most ``SIDE`` wide or high;
         and a thumbnail (JPEG) of the prediction over the image.
     """
-    image, label, pred = _fit(image, SIDE), _fit(np.where(known, label, NOTHING), SIDE), _fit(pred, SIDE)
+    label = np.where(known, label.astype(np.int32), NOTHING)
+    image, label, pred = (_fit(picture, SIDE) for picture in (image, label, pred))
     picture = dict(image=_jpeg(image, 85), label=_label_png(label), pred=_label_png(pred))
     return picture, _jpeg(blend(_fit(image, THUMB_SIDE), _fit(pred, THUMB_SIDE), palette, 0.5), 75)
 

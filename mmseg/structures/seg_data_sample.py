@@ -1,4 +1,5 @@
 from mmengine.structures import BaseDataElement, PixelData
+from torch import Tensor
 
 # How a sample comes by each of its fields.
 SOURCES = dict(
@@ -60,6 +61,14 @@ class SegDataSample(BaseDataElement):
     @seg_logits.deleter
     def seg_logits(self) -> None:
         del self._seg_logits
+
+    def pin_memory(self) -> 'SegDataSample':
+        """The same sample with its tensors in memory that a GPU reads on its own; data loaders ask for it."""
+        for field in self.values():
+            for name, value in field.items() if isinstance(field, PixelData) else ():
+                if isinstance(value, Tensor):
+                    setattr(field, name, value.pin_memory())
+        return self
 
     def _field(self, name: str) -> PixelData:
         if f'_{name}' not in self.__dict__:

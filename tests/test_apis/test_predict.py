@@ -138,17 +138,17 @@ def test_the_last_run_counts_whoever_did_it(model, photos, tmp_path):
 
 
 def test_lack_of_memory_is_the_images_fault_and_a_bug_is_not(model, photos, tmp_path, monkeypatch):
-    step = model.test_step
+    step = type(model).test_step
 
-    def narrow(data):
+    def narrow(self, data):
         if any(image.shape[-1] > 64 for image in data['inputs']):
             raise RuntimeError('CUDA out of memory. Tried to allocate 7 GiB\nmore')
-        return step(data)
+        return step(self, data)
 
-    monkeypatch.setattr(model, 'test_step', narrow)
+    monkeypatch.setattr(type(model), 'test_step', narrow)
     summary = predict(model, photos, tmp_path / 'out', save=['labels'], batch_size=3)
     assert (summary.done, summary.failed) == (2, 2) and summary.errors[0].endswith('7 GiB')
-    monkeypatch.setattr(model, 'test_step', lambda data: torch.zeros(2) + torch.zeros(3))
+    monkeypatch.setattr(type(model), 'test_step', lambda self, data: torch.zeros(2) + torch.zeros(3))
     with pytest.raises(RuntimeError, match='size of tensor'):
         predict(model, photos, tmp_path / 'out', save=['labels'])
 

@@ -66,10 +66,11 @@ class ToyModel(BaseModel):
         self.decode_head = nn.Conv2d(4, 1, 1)
 
     def init_weights(self) -> None:
-        """The same start in every run and process."""
+        """The same start in every run and process, on every device."""
         generator = torch.Generator().manual_seed(2)
         for parameter in self.parameters():
-            nn.init.normal_(parameter, std=0.3, generator=generator)
+            nn.init.normal_(start := torch.empty(parameter.shape), std=0.3, generator=generator)
+            parameter.data.copy_(start)
 
     def forward(self, inputs: list, data_samples: list, mode: str = 'loss'):
         device = self.decode_head.weight.device

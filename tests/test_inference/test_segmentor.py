@@ -86,8 +86,10 @@ def test_a_file_of_other_channels_is_refused_before_the_network(tmp_path):
 def test_images_are_loaded_when_their_turn_comes_and_one_at_a_time(model, monkeypatch):
     """Forty images were one batch."""
     sizes, loaded = [], []
-    step = model.test_step
-    monkeypatch.setattr(model, 'test_step', lambda data: (sizes.append(len(data['inputs'])), step(data))[1])
+    step = type(model).test_step
+    monkeypatch.setattr(
+        type(model), 'test_step', lambda self, data: (sizes.append(len(data['inputs'])), step(self, data))[1]
+    )
 
     def images(count):
         for i in range(count):

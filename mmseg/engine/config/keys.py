@@ -19,7 +19,7 @@ from ..processes.group import bare_model, init_process_group
 # Keys of a config's top level that are understood whether or not the config itself states them.
 OPTIONAL_KEYS = {
     *('activation_checkpointing', 'adapt_input_channels', 'auto_scale_lr', 'batch_per_gpu', 'compile'),
-    *('custom_hooks', 'custom_imports'),
+    *('cuda_graphs', 'custom_hooks', 'custom_imports'),
     *('data_preprocessor', 'data_root', 'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg'),
     *('experiment_name', 'find_unused_parameters', 'ignore_mismatched_sizes', 'load_from', 'log_level'),
     *('log_processor', 'model_wrapper_cfg', 'randomness', 'resume', 'sync_bn', 'tensorboard', 'test_after_train'),

@@ -16,7 +16,9 @@ def prepare_determinism() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding reads of it; we do not
 
 
-def circumstances(plan: BatchPlan, compile: bool | dict | None = None) -> dict[str, str | int]:
+def circumstances(
+    plan: BatchPlan, compile: bool | dict | None = None, cuda_graphs: bool = False
+) -> dict[str, str | int | bool]:
     """What floating-point results depend on beside the model: the division of the batch, the machine, the compiler."""
     return dict(
         processes=plan.processes,
@@ -26,6 +28,7 @@ def circumstances(plan: BatchPlan, compile: bool | dict | None = None) -> dict[s
         threads=torch.get_num_threads(),
         torch=str(torch.__version__),
         compile=str(compile or False),
+        cuda_graphs=cuda_graphs,
     )
 
 

@@ -205,7 +205,7 @@ class ResumableRunner(Runner):
         return self.cfg.pretty_text  # formatting it takes longer than writing many a checkpoint
 
     def _circumstances(self) -> dict:
-        return circumstances(self.batch_plan, self.cfg.get('compile'))
+        return circumstances(self.batch_plan, self.cfg.get('compile'), self.cfg.get('cuda_graphs', False))
 
 
 def _is_same_run(meta: dict, source: str, work_dir: str) -> bool:

@@ -13,7 +13,7 @@ from mmengine.utils import manager as instances
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader
 
-from mmseg.models.utils import compile_parts
+from mmseg.models.utils import compile_parts, record_parts
 from mmseg.registry import RUNNERS
 
 from ..config import own_types
@@ -53,7 +53,7 @@ class SegRunner(ResumableRunner):
     Built by :meth:`from_cfg` from a whole config, or with the arguments of mmengine's ``Runner``.
     """
 
-    _compiled = False  # whether the model's repeated parts are
+    _compiled = _recorded = False  # whether the model's parts are
 
     @classmethod
     def from_cfg(cls, cfg: dict) -> 'SegRunner':
@@ -98,7 +98,21 @@ class SegRunner(ResumableRunner):
         return {**dataloader, 'batch_size': plan.per_step}, plan
 
     def _maybe_compile(self, target: str) -> None:
-        """``compile=True``, or a dict of torch.compile's options; of the model's repeated parts, not of ``target``."""
+        """The model's parts and not ``target``, with ``compile`` and with ``cuda_graphs``."""
+        self._compile_parts()
+        self._record_parts()
+
+    def _record_parts(self) -> None:
+        """``cuda_graphs=True``."""
+        wanted = self.cfg.get('cuda_graphs', False)
+        if not isinstance(wanted, bool):
+            raise TypeError(f'cuda_graphs={wanted!r} is not True or False')
+        if wanted and not self._recorded:
+            record_parts(bare_model(self.model))
+            self._recorded = True
+
+    def _compile_parts(self) -> None:
+        """``compile=True``, or a dict of torch.compile's options."""
         options = self.cfg.get('compile')
         if options in (None, False) or self._compiled:
             return
@@ -152,6 +166,7 @@ class SegRunner(ResumableRunner):
                     "a dataloader states no sampler: write sampler=dict(type='InfiniteSampler', shuffle=True) in "
                     "train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False) in others"
                 )
+            dataloader.setdefault('pin_memory', torch.cuda.is_available())  # a GPU copies from there on its own
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)  # torch refuses it without workers, where it has no meaning
             if own_types.can_seek(dataloader.get('sampler')):

@@ -39,6 +39,7 @@ class BaseDecodeHead(PretrainedModule, metaclass=ABCMeta):
     """
 
     IN_INDEX: int | tuple[int, ...] = -1
+    recordable = True
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ class ScoresHead(BaseDecodeHead):
         out_channels, threshold, loss_decode, ignore_index, sampler, align_corners: as for :class:`BaseDecodeHead`.
     """
 
+    recordable = False  # there is nothing to record
+
     def __init__(
         self,
         *,

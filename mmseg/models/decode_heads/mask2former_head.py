@@ -22,6 +22,8 @@ from .pixel_decoder import PixelDecoder
 class DecoderLayer(nn.Module):
     """Masked attention to a map, attention among the queries, and an FFN, each residual: B x Q x C -> B x Q x C."""
 
+    recordable = True
+
     def __init__(self, dim: int, num_heads: int, ffn_channels: int) -> None:
         super().__init__()
         self.cross_attn = MultiheadAttention(dim, num_heads)

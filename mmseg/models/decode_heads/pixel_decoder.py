@@ -42,6 +42,8 @@ class PixelDecoder(nn.Module):
         coarsest first.
     """
 
+    recordable = True
+
     def __init__(
         self,
         in_channels: Sequence[int],

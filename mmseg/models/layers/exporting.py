@@ -17,7 +17,8 @@ _tables: ContextVar[dict | None] = ContextVar('tables', default=None)  # made in
 
 def exporting() -> bool:
     """Whether :func:`export_forms` is on."""
-    return _tables.get() is not None
+    # Dynamo before PyTorch 2.14 cannot trace the variable, and compiles nothing of what is exported.
+    return not torch.compiler.is_dynamo_compiling() and _tables.get() is not None
 
 
 @contextmanager

@@ -7,25 +7,31 @@ levels together, level after level, each row by row.
 """
 
 import itertools
+import logging
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .exporting import exporting, scalars, weighted_samples
+from .from_host import from_host
 from .linear import Linear
 from .strips import strips
+from .tensor_cache import tensor_cache
 
 
 def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of bilinear samples. The place for a fused kernel, should one come.
+    """Weighted sums of bilinear samples.
 
-    Each query and head is a bag of L x K x 4 cells with weights, which is PyTorch's ``embedding_bag``: no
-    sample is ever stored, and the backward pass on CUDA sorts instead of adding atomically, so that it gives
-    the same bits each time. On the CPU that sorting is slow, and :class:`_SamplesOnCPU` has a backward pass of its own.
+    On GPUs by kernels of our own (:mod:`.deform_attn_kernels`), where :func:`_fused_on` has them. Elsewhere each query
+    and head is a bag of L x K x 4 cells with weights, which is PyTorch's ``embedding_bag``: no sample is ever stored,
+    and the backward pass on CUDA sorts instead of adding atomically, so that it gives the same bits each time. On the
+    CPU that sorting is slow, and :class:`_SamplesOnCPU` has a backward pass of its own.
     Computed in float32 at least: half precision cannot tell neighbouring positions on a large map.
 
     Args:
@@ -39,10 +45,14 @@ def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
         B x N x M x D, of ``value``'s type.
     """
     dtype = torch.promote_types(value.dtype, torch.float32)
-    args = value.to(dtype), points.to(dtype), weights.to(dtype)
+    points, weights = points.to(dtype), weights.to(dtype)
     if exporting():
-        return _sample_for_export(*args, shapes).to(value.dtype)
-    trains = torch.is_grad_enabled() and any(x.requires_grad for x in args)
+        return _sample_for_export(value.to(dtype), points, weights, shapes).to(value.dtype)
+    trains = torch.is_grad_enabled() and any(x.requires_grad for x in (value, points, weights))
+    if _plain_on_gpu(value) and (fused := _fused_for(value, trains)):
+        _check_sizes(value, shapes, points, weights)
+        return fused.apply(value, points, weights, _sides(shapes, 1, value))
+    args = value.to(dtype), points, weights
     if trains and value.device.type == 'cpu':
         out = _SamplesOnCPU.apply(*args, shapes)
     elif trains:
@@ -52,6 +62,73 @@ def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
     return out.to(value.dtype)
 
 
+def _fused_for(value: Tensor, trains: bool) -> type[torch.autograd.Function] | None:
+    """The kernels for a plain tensor on a GPU; None where they are not to be had, or would not keep a promise."""
+    if value.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        return None
+    if trains and torch.are_deterministic_algorithms_enabled():
+        return None  # they add up atomically
+    return _fused_on(value.device)
+
+
+@lru_cache
+def _fused_on(device: torch.device) -> type[torch.autograd.Function] | None:
+    """The kernels, tried once on a device: Triton is not everywhere, and needs a C compiler to launch what it makes."""
+    try:
+        from .deform_attn_kernels import FusedDeformAttn
+
+        one = torch.ones(1, 1, 1, 1, 1, 2, device=device)
+        sides = torch.ones(2, dtype=torch.int64, device=device)
+        FusedDeformAttn.apply(one[..., 0, 0], one, one[..., 0], sides)
+    except ModuleNotFoundError:
+        return None
+    except Exception as error:
+        print_log(
+            f'deformable attention goes through embedding_bag, which is slower: Triton makes no kernels for {device} '
+            f'here ({type(error).__name__}: {error}). It needs a C compiler (gcc or clang, or the variable CC)',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return None
+    return FusedDeformAttn
+
+
+def _check_sizes(value: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> None:
+    """The kernels read where they are told to."""
+    (B, S, M, _), cells = value.shape, sum(height * width for height, width in shapes)
+    expected = (B, points.shape[1], M, len(shapes), weights.shape[-1])
+    if cells != S or points.shape != (*expected, 2) or weights.shape != expected:
+        raise ValueError(
+            f'ms_deform_attn: value {tuple(value.shape)}, points {tuple(points.shape)} and weights '
+            f'{tuple(weights.shape)} do not go with levels of {list(shapes)}: B x S x M x D with S={cells}, '
+            f'B x N x M x L x K x 2 and B x N x M x L x K with L={len(shapes)} do'
+        )
+
+
+def _plain_on_gpu(x: Tensor) -> bool:
+    """Whether this is a GPU's own memory, now: nothing that is traced, compiled, faked or counted."""
+    return (
+        x.is_cuda
+        and type(x) in (Tensor, nn.Parameter)
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch._C._len_torch_dispatch_stack()
+    )
+
+
+def _sides(shapes: Sequence[tuple[int, int]], times: int, x: Tensor) -> Tensor:
+    """Width and height of each level, ``times`` times over, where ``x`` is: L x times x 2 whole numbers in a row."""
+    sides = tuple(side for height, width in shapes for side in (width, height) * times)
+    if exporting():
+        return scalars(sides, x.device)
+    return _kept_on_gpu(sides, x.device) if _plain_on_gpu(x) else torch.tensor(sides, device=x.device)
+
+
+@tensor_cache
+def _kept_on_gpu(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+    return from_host(numbers, device)
+
+
 def _sample(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
     rows, near = _cells(points, weights, shapes)
     B, S, M, D = value.shape
@@ -59,7 +136,7 @@ def _sample(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tup
     out = F.embedding_bag(
         rows.flatten(0, 2), value.reshape(B * S * M, D), per_sample_weights=near.flatten(0, 2), mode='sum'
     )
-    return out.view(B, -1, M, D)
+    return out.view(B, points.shape[1], M, D)
 
 
 def _sample_for_export(value: Tensor, points: Tensor, weights: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
@@ -215,7 +292,6 @@ class MSDeformAttention(nn.Module):
         values = self.value_proj(value).unflatten(-1, (M, -1))
         offsets = self.sampling_offsets(query).float().unflatten(-1, (M, L * K * 2))  # in cells
         weights = _softmax(self.attention_weights(query).float().unflatten(-1, (M, L * K))).unflatten(-1, (L, K))
-        sides = [side for height, width in shapes for side in (width, height) * K]
-        sizes = scalars(sides, query.device) if exporting() else torch.tensor(sides, device=query.device)  # LK2
-        points = (reference.repeat(1, L * K)[:, None] + offsets / sizes).unflatten(-1, (L, K, 2))
+        sides = _sides(shapes, K, query)  # LK2
+        points = (reference.repeat(1, L * K)[:, None] + offsets / sides).unflatten(-1, (L, K, 2))
         return self.output_proj(ms_deform_attn(values, shapes, points, weights).flatten(2))

@@ -17,9 +17,9 @@ SHORTEST = 8  # rows, so that those which neighbours read as well do not outweig
 
 
 def strips(height: int, numbers_a_row: int, device: torch.device) -> list[slice]:
-    """The rows 0 to ``height`` in strips that hold about STRIP numbers each."""
-    step = max(SHORTEST, STRIP.get(device.type, STRIP['cuda']) // numbers_a_row)
-    return [slice(start, min(start + step, height)) for start in range(0, height, step)]
+    """The rows 0 to ``height`` in strips that hold about STRIP numbers each; of nothing, one that is empty."""
+    step = max(SHORTEST, STRIP.get(device.type, STRIP['cuda']) // max(numbers_a_row, 1))
+    return [slice(start, min(start + step, height)) for start in range(0, max(height, 1), step)]
 
 
 def strips_and_halos(height: int, numbers_a_row: int, halo: int, device: torch.device) -> Iterator[tuple[slice, slice]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from ..layers import from_host
 from .utils import checked_reduction, get_class_weight, weight_reduce_loss
 
 
@@ -54,7 +55,7 @@ class BaseLoss(nn.Module):
             raise ValueError(
                 f'class_weight has {len(self.class_weight)} numbers for {counts[-1]} classes; give one each'
             )
-        return scores.new_tensor(self.class_weight)
+        return from_host(self.class_weight, scores.device, scores.dtype)
 
     def reduced(
         self,

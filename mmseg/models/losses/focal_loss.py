@@ -8,6 +8,7 @@ from torch import Tensor
 from mmseg.registry import MODELS
 from mmseg.utils.errors import require
 
+from ..layers import from_host
 from .base import BaseLoss
 from .resized_scores import sum_over_strips
 from .utils import at_least_float32, checked_scores, one_hot
@@ -89,7 +90,8 @@ class FocalLoss(BaseLoss):
         target = one_hot(label, classes, ignore_index, scores.dtype)
         share = scores.sigmoid()
         wrong = share * (1 - target) + (1 - share) * target  # 1 - p
-        alpha = scores.new_tensor([self.alpha] if isinstance(self.alpha, (int, float)) else list(self.alpha))
+        alpha = [self.alpha] if isinstance(self.alpha, (int, float)) else list(self.alpha)
+        alpha = from_host(alpha, scores.device, scores.dtype)
         if len(alpha) not in (1, classes):
             raise ValueError(f'FocalLoss: alpha has {len(alpha)} numbers for {classes} classes; give one, or one each')
         alpha = alpha.view(-1, 1, 1)

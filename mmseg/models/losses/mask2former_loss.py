@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..layers import full_precision
+from ..layers import from_host, full_precision
 from .point_sampling import sample_labels, sample_maps, sample_masks
 
 # What is no class, in the label maps here: pixels without one, and places beyond the map.
@@ -100,8 +100,8 @@ class Mask2FormerLoss(nn.Module):
             mask_features = mask_features.float()
             labels = labels.masked_fill(labels == self.ignore_index, IGNORED)
             in_image, queries, classes = self.match(class_logits, mask_embeddings, mask_features, labels, names)
-            images = torch.tensor(in_image, dtype=torch.int64, device=labels.device)
-            num_masks = torch.tensor(float(len(images)), device=labels.device)
+            images = from_host(in_image, labels.device, torch.int64)
+            num_masks = torch.full((), float(len(images)), device=labels.device)
             all_reduce(num_masks, 'mean')  # in place: over all processes
             loss_cls = self.class_losses(class_logits, images, queries, classes)
             layers = torch.arange(len(queries), device=labels.device)[:, None]
@@ -151,7 +151,7 @@ class Mask2FormerLoss(nn.Module):
             queries.append(pairs[:, 0])
             classes.append(here[pairs[:, 1]])
         pairs = np.stack([np.concatenate(queries, axis=1), np.concatenate(classes, axis=1)])
-        queries, classes = torch.from_numpy(pairs).to(labels.device)
+        queries, classes = from_host(pairs, labels.device)
         return images, queries, classes
 
     def assign(self, cost: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from mmseg.registry import MODELS
@@ -75,5 +76,5 @@ class TverskyLoss(BaseLoss):
         weight = self.class_weight_for(loss)
         loss = loss if weight is None else loss * weight
         if classes > 1 and 0 <= ignore_index < classes:
-            loss = loss.index_fill(1, loss.new_tensor([ignore_index]).long(), 0)
+            loss = loss.masked_fill(torch.arange(classes, device=loss.device) == ignore_index, 0)
         return self.reduced(loss)

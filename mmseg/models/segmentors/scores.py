@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..layers import full_precision
+from ..layers import from_host, full_precision
 from ..utils import resize
 
 # Scores of this many pixels x classes are at hand at a time: they fit a CPU's cache, and fill a GPU.
@@ -337,7 +337,7 @@ class _Rows:
         """C x (end - begin) x W, the rows read -> C x (stop - start) x W."""
         if self.same:
             return x
-        upper, lower, share = (part.to(x.device) for part in (self.upper, self.lower, self.share))
+        upper, lower, share = (from_host(part, x.device) for part in (self.upper, self.lower, self.share))
         return x[:, upper] * (1 - share) + x[:, lower] * share
 
 

@@ -1,4 +1,5 @@
 from .compiling import compile_parts
+from .cuda_graphs import record_parts
 from .embed import AdaptivePadding, PatchEmbed, PatchMerging
 from .freezing import describe_trainable, freeze_parts, stages_to_freeze
 from .pretrained import PretrainedModule
@@ -21,6 +22,7 @@ __all__ = [
     'nlc2nchw2nlc',
     'nlc_to_nchw',
     'recompute',
+    'record_parts',
     'resize',
     'stages_to_freeze',
 ]

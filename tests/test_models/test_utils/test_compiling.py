@@ -159,18 +159,18 @@ class TestConfigKey:
 
     def test_true_compiles_once(self):
         runner = self.runner(MODELS.build(TINY), dict(backend='eager'))
-        for target in ('train_step', 'val_step'):
-            SegRunner._maybe_compile(runner, target)
+        for _ in range(2):
+            SegRunner._compile_parts(runner)
         assert runner._compiled and len(runner.said) == 1 and 'compiling 8 parts' in runner.said[0]
 
     @pytest.mark.parametrize('value', [None, False])
     def test_off(self, value):
         runner = self.runner(MODELS.build(TINY), value)
-        SegRunner._maybe_compile(runner, 'train_step')
+        SegRunner._compile_parts(runner)
         assert not runner._compiled and not runner.said
 
     def test_what_cannot_be(self):
         with pytest.raises(TypeError, match="compile='inductor' is not True, False or a dict"):
-            SegRunner._maybe_compile(self.runner(MODELS.build(TINY), 'inductor'), 'train_step')
+            SegRunner._compile_parts(self.runner(MODELS.build(TINY), 'inductor'))
         with pytest.raises(ValueError, match='no part that can be compiled'):
-            SegRunner._maybe_compile(self.runner(torch.nn.Linear(2, 2), True), 'train_step')
+            SegRunner._compile_parts(self.runner(torch.nn.Linear(2, 2), True))
