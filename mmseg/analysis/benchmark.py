@@ -68,22 +68,28 @@ class Worker:
         self.what = f'{work} with {checkout}'
         self.process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name('benchmark_works.py'), work, json.dumps(vars(options))],
-            **dict(cwd=checkout, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE),
+            cwd=checkout,
+            env=env,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
+        assert self.process.stdin is not None and self.process.stdout is not None  # both are pipes
+        self.asks, self.answers = self.process.stdin, self.process.stdout
         self._answer()
 
     def _answer(self) -> str:
-        line = self.process.stdout.readline()
+        line = self.answers.readline()
         if not line:
             raise ChildProcessError(f'{self.what} failed with code {self.process.wait()}; the reason stands above')
         return line
 
     def turn(self) -> dict:
-        print('go', file=self.process.stdin, flush=True)
+        print('go', file=self.asks, flush=True)
         return json.loads(self._answer())
 
     def end(self) -> None:
-        self.process.stdin.close()
+        self.asks.close()
         self.process.wait()
 
 
@@ -108,7 +114,7 @@ def take_turns(ways: Mapping[str, Way], rounds: int, warm_up: int) -> dict[str, 
         for name, way in ways.items():
             workers[name] = Worker(*way)
             stack.callback(workers[name].end)
-        turns = {name: [] for name in workers}
+        turns: dict[str, list[dict]] = {name: [] for name in workers}
         for _ in range(warm_up + rounds):
             for name, worker in workers.items():
                 turns[name].append(worker.turn())
@@ -134,7 +140,8 @@ def summary(turns: dict) -> dict:
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    return None if None in values else statistics.median(values)
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if len(known) == len(values) else None
 
 
 def table(results: dict[str, dict], title: str) -> Table:

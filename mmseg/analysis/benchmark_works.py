@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,7 +28,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-KINDS = {}
+if TYPE_CHECKING:
+    from mmseg.models import EncoderDecoder
+
+KINDS: dict[str, Callable] = {}
 
 
 def kind(prepare: Callable) -> Callable:
@@ -45,7 +49,7 @@ def config_of(variant: str, shape: tuple[int, int]) -> Config:
     return cfg
 
 
-def build(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> tuple[nn.Module, Config]:
+def build(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> tuple['EncoderDecoder', Config]:
     from mmengine.model import revert_sync_batchnorm
 
     from mmseg.registry import MODELS
@@ -171,7 +175,7 @@ class Products(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls = {}
+        self.calls: dict[tuple, list] = {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}

@@ -6,6 +6,7 @@ norms, activations, pooling and resizing do not.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from rich.table import Table
@@ -18,14 +19,14 @@ def embedding_bag_flops(table, row, *args, out_val, **kwargs) -> int:
     return 2 * row.numel() * table.shape[1]
 
 
-embedding_bag_flops._get_raw = True  # tensors, not their shapes
+embedding_bag_flops._get_raw = True  # type: ignore[attr-defined] # tensors, not their shapes
 
 
 def linear_flops(x_shape, weight_shape, *args, out_shape, **kwargs) -> int:
     return 2 * math.prod(x_shape) * weight_shape[0]
 
 
-UNKNOWN_TO_TORCH = {
+UNKNOWN_TO_TORCH: dict[object, Callable[..., int]] = {
     torch.ops.aten._embedding_bag: embedding_bag_flops,
     torch.ops.aten._embedding_bag_forward_only: embedding_bag_flops,
     torch.ops.mkldnn._linear_pointwise: linear_flops,
@@ -34,7 +35,7 @@ UNKNOWN_TO_TORCH = {
 
 def count(model: nn.Module, shape: tuple[int, int]) -> dict[str, float]:
     """Multiply-adds by module name ('' is the whole model) for one image of H x W, on any device."""
-    counter = FlopCounterMode(display=False, depth=None, custom_mapping=UNKNOWN_TO_TORCH)
+    counter = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH)
     device = next(model.parameters()).device
     channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)  # of the stem
     model.requires_grad_(False)  # torch's counter trips over parameters that modules pass on

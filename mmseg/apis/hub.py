@@ -117,7 +117,7 @@ def from_pretrained(source: str | Path, device: str = 'cuda:0', revision: str | 
 
 def _config_text(model: nn.Module, cfg: Mapping) -> str:
     kept = {key: cfg[key] for key in KEPT if cfg.get(key) is not None}
-    kept['model'] = _without_weights(kept['model']) | getattr(model, 'own_config', {})
+    kept['model'] = {**_without_weights(kept['model']), **getattr(model, 'own_config', {})}
     if cfg.get('test_dataloader'):
         first = next(innermost_datasets(cfg['test_dataloader']['dataset']))
         kept['test_dataloader'] = dict(dataset={k: first[k] for k in ('type', 'metainfo', 'pipeline') if first.get(k)})
@@ -136,12 +136,16 @@ def _plain(value: object) -> object:
     raise ValueError(f'{value!r} in the config is no plain value; others could not read it')
 
 
-def _without_weights(part: object) -> object:
+def _without_weights(part: Mapping) -> dict:
     """Without where weights to start from were: all of them are in the file."""
-    if isinstance(part, Mapping):
-        dropped = ('init_cfg', 'encoder_weights') + (('pretrained',) if isinstance(part.get('pretrained'), str) else ())
-        return {k: _without_weights(v) for k, v in part.items() if k not in dropped}
-    return [*map(_without_weights, part)] if type(part) is list else part
+
+    def without(value: object) -> object:
+        if isinstance(value, Mapping):
+            return _without_weights(value)
+        return [*map(without, value)] if type(value) is list else value
+
+    dropped = ('init_cfg', 'encoder_weights') + (('pretrained',) if isinstance(part.get('pretrained'), str) else ())
+    return {key: without(value) for key, value in part.items() if key not in dropped}
 
 
 def _read_config(path: Path) -> Config:
@@ -149,9 +153,12 @@ def _read_config(path: Path) -> Config:
     values = {}
     for statement in ast.parse(path.read_text(encoding='utf-8'), str(path)).body:
         try:
-            [target] = statement.targets
-            values[target.id] = ast.literal_eval(statement.value)
-        except (AttributeError, ValueError) as error:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    values[name] = ast.literal_eval(value)
+                case _:
+                    raise ValueError('no assignment to one name')
+        except ValueError as error:
             raise ValueError(
                 f'{path}: line {statement.lineno} is no plain NAME = VALUE; a config that you trust can be run, by '
                 f'init_model({str(path)!r}, ...)'

@@ -1,7 +1,7 @@
 """A trained model on single images, from Python."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ def init_model(
     if backend is not None:
         raise ValueError(f'backend={backend!r} is for exported files (*{", *".join(SUFFIXES)}), and this is none')
     if is_name(config):
-        checkpoint = checkpoint or weights_file(config)
+        checkpoint = checkpoint or weights_file(str(config))
     cfg = _read_config(config, cfg_options)
     cfg.model.get('backbone', {}).pop('init_cfg', None)  # the checkpoint holds all weights
     with default_scope(cfg):
@@ -120,7 +120,10 @@ def require_weights(config: str | Path | Config, checkpoint: str | Path | None) 
 
 
 def inference_model(
-    model: nn.Module, imgs: Image | Iterable[Image], scores: bool = False, batch_size: int = 1
+    model: nn.Module,
+    imgs: Image | list[Image] | tuple[Image, ...] | Iterator[Image],
+    scores: bool = False,
+    batch_size: int = 1,
 ) -> SegDataSample | list[SegDataSample]:
     """Segments images through the config's test pipeline.
 

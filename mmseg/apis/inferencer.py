@@ -56,7 +56,7 @@ class MMSegInferencer:
             model = init_model(model, weights, device or 'cuda', options)
         self.model = model
         self.visualizer = SegLocalVisualizer(classes=classes, palette=palette, dataset_name=dataset_name)
-        self.visualizer.dataset_meta = model.dataset_meta
+        self.visualizer.dataset_meta = getattr(model, 'dataset_meta', None)
         self.segmentor = Segmentor(model, meta=self.visualizer.dataset_meta)
 
     def __call__(

@@ -201,7 +201,8 @@ class Prediction:
         if self.rank == 0:
             self.folder.merge(self.segmentor.classes)
         self._wait_for_all()
-        return Summary(*counts.tolist(), time.monotonic() - start, tuple(errors))
+        done, skipped, failed = counts.tolist()
+        return Summary(done, skipped, failed, time.monotonic() - start, tuple(errors))
 
     def _shown(self, records: Iterator[dict]) -> Iterator[dict]:
         """The records, with progress."""
@@ -244,6 +245,7 @@ def _exported_file(model: nn.Module | str | Path | Config, checkpoint: str | Pat
 def _identity(model: nn.Module) -> str:
     """Of weights and config, so that a resumed run goes on with the same model only."""
     weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-    text = repr((model.cfg.get('model'), model.cfg.get('test_dataloader'), model.cfg.get('test_pipeline')))
+    cfg = getattr(model, 'cfg', {})  # without, Segmentor refuses it
+    text = repr((cfg.get('model'), cfg.get('test_dataloader'), cfg.get('test_pipeline')))
     digest = getattr(model, 'digest', '')  # of an exported file, which has no weights here
     return hashlib.sha256((digest_of_tensors(weights, {}) + digest + text).encode()).hexdigest()[:16]

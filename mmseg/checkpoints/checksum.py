@@ -35,7 +35,8 @@ class _HashingFile:
     """What torch.save writes to: hashes all, and keeps the error for which torch raises a vague one of its own."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file, self.digest, self.error = file, hashlib.sha256(), None
+        self.file, self.digest = file, hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
         try:
@@ -58,7 +59,7 @@ def save_with_checksum(content: object, file: BinaryIO) -> None:
     """
     hashing = _HashingFile(file)
     try:
-        torch.save(content, hashing)
+        torch.save(content, hashing)  # type: ignore[arg-type] # no more of a file is asked for
     except RuntimeError as error:
         raise hashing.error or error from None
     file.seek(-len(_LENGTH), os.SEEK_CUR)
@@ -137,5 +138,5 @@ def digest_of_tensors(tensors: dict[str, Tensor], metadata: dict[str, str]) -> s
     digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -59,8 +59,9 @@ def complete_dataset_meta(stated: dict | None, default: Callable[[], dict]) -> d
 
 def _names(value: object) -> Sequence[str] | None:
     value = value.tolist() if isinstance(value, np.ndarray) else value
-    is_list = isinstance(value, (list, tuple)) and len(value) > 0
-    return value if is_list and all(isinstance(name, str) for name in value) else None
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    return value if all(isinstance(name, str) for name in value) else None
 
 
 def _colours(value: object) -> list[list[int]] | None:

@@ -22,7 +22,7 @@ def find_resumable(work_dir: str) -> str | None:
         ValueError: there are checkpoints, and all are damaged, or the folder cannot be read. To start anew would not
             be what was meant.
     """
-    result = [None, None]
+    result: list[str | None] = [None, None]
     if is_main_process():
         try:
             result[0] = _first_undamaged(_candidates(work_dir), work_dir)

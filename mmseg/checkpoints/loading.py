@@ -3,20 +3,21 @@
 import logging
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .mismatch import convert_published, first_convolution, is_classifier, reason_of_mismatch, shapes, some
+from .mismatch import (
+    Differences,
+    convert_published,
+    first_convolution,
+    is_classifier,
+    reason_of_mismatch,
+    shapes,
+    some,
+)
 from .naming import COUNTERS, plain, shared_prefixes
 from .reading import load_checkpoint_file
-
-
-class Differences(NamedTuple):
-    missing: list[str]  # in the model only
-    unused: list[str]  # in the file only
-    mismatched: list[str]  # in both, with different shapes
 
 
 def load_model_weights(

@@ -1,6 +1,7 @@
 """Why weights do not fit a model, and what to write instead."""
 
 import re
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -11,6 +12,14 @@ _CLASSIFIER = re.compile(
     r'\b(conv_seg|cls_embed|network\.(.+\.)?(segmentation_head\.\d|classifier|class_predictor))\.(weight|bias)$'
 )
 _CLASSIFIES_IMAGES = re.compile(r'(head|fc|classifier)(\.fc)?\.(weight|bias)$')
+
+
+class Differences(NamedTuple):
+    """Between the entries of a model and those of a file, by name."""
+
+    missing: list[str]  # in the model only
+    unused: list[str]  # in the file only
+    mismatched: list[str]  # in both, with different shapes
 
 
 def is_classifier(name: str) -> bool:
@@ -32,7 +41,7 @@ def first_convolution(own: dict) -> str | None:
 
 
 def reason_of_mismatch(
-    model: nn.Module, given: dict[str, Tensor], weights: dict[str, Tensor], differences: tuple
+    model: nn.Module, given: dict[str, Tensor], weights: dict[str, Tensor], differences: Differences
 ) -> str | None:
     """What most likely was meant, as the rest of a sentence.
 
@@ -40,14 +49,14 @@ def reason_of_mismatch(
         model: what the weights were meant for.
         given: the weights by plain name, as they came.
         weights: by the names of the model.
-        differences: names that are missing, unused, or of another shape.
+        differences: what does not fit.
     """
     own = {plain(name): value.shape for name, value in model.state_dict().items()}
     if not differences.missing and not differences.unused:
         if all(map(is_classifier, differences.mismatched)):
             return _other_classes(differences.mismatched[0], weights, own)
         stem = first_convolution(own)
-        if all(name == stem or is_classifier(name) for name in differences.mismatched):
+        if stem is not None and all(name == stem or is_classifier(name) for name in differences.mismatched):
             return _other_channels(stem, weights, own)
     reason = _only_a_part(model, given, own)
     for name, module in model.named_modules():
@@ -108,7 +117,7 @@ def _only_a_part(model: nn.Module, given: dict[str, Tensor], own: dict) -> str |
         places = ' and '.join(_belongs(part, among_others) for part in there)
         return f'the file holds only a {" and a ".join(there)}: {places}'
     covered = {name: _share(child, given) for name, child in parts.items()}
-    part = max(covered, key=covered.get)
+    part = max(covered, key=covered.__getitem__)
     if covered[part] <= 0.5:
         return None
     if part == 'backbone' and classifiers:

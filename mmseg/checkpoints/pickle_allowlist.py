@@ -10,6 +10,7 @@ import pickle
 from argparse import Namespace
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def _fill_array(array: np.ndarray, state: tuple) -> None:
     array.__setstate__((version, shape, number.dtype, by_columns, content))
 
 
-def _array_of_bytes(content: bytes, number: Number, shape: tuple, order: str) -> np.ndarray:
+def _array_of_bytes(content: bytes, number: Number, shape: tuple, order: Literal['A', 'C', 'F']) -> np.ndarray:
     if type(number) is not Number or type(content) not in (bytes, bytearray):
         raise Refused('numpy.frombuffer of something else than numbers')
     return np.frombuffer(bytearray(content), number.dtype).reshape(shape, order=order)

@@ -22,7 +22,7 @@ _NESTED = (
 )
 
 
-def load_checkpoint_file(path: str, map_location: str | torch.device | None = 'cpu') -> dict:
+def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.device | None = 'cpu') -> dict:
     """Reads a ``.pth`` or ``.safetensors`` file. Any number of threads may do so at once.
 
     Args:

@@ -19,7 +19,7 @@ import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import torch
 from torch import Tensor
@@ -58,6 +58,12 @@ def read_torch_file(file: BinaryIO, device: torch.device) -> object:
 
 class _Unpickler(pickle._Unpickler):
     """Python's, restricted in its instructions, in what these may act on, and in what a name can mean."""
+
+    # What it has besides, and typeshed does not know.
+    stack: list
+    append: Callable[[object], None]
+    pop_mark: Callable[[], list]
+    readline: Callable[[], bytes]
 
     dispatch = {getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]] for name in _PLAIN}
 
@@ -148,35 +154,37 @@ def _read_archive(file: BinaryIO, device: torch.device) -> object:
 
         def storage(dtype: torch.dtype, key: str, location: object, count: int) -> Storage:
             if key not in storages:
-                storages[key] = _read_entry(archive, f'{root}/data/{key}').to(device)
+                storages[key] = _read_entry(archive, file, f'{root}/data/{key}').to(device)
             return Storage(storages[key].view(dtype)[:count])
 
         if f'{root}/byteorder' in archive.namelist():
-            _require_byte_order(bytes(_read_entry(archive, f'{root}/byteorder').numpy()).decode() == sys.byteorder)
-        instructions = _read_entry(archive, f'{root}/data.pkl').numpy()
+            _require_byte_order(
+                bytes(_read_entry(archive, file, f'{root}/byteorder').numpy()).decode() == sys.byteorder
+            )
+        instructions = _read_entry(archive, file, f'{root}/data.pkl').numpy().data
         return _Unpickler(io.BytesIO(instructions), storage).load()
 
 
-def _read_entry(archive: zipfile.ZipFile, name: str) -> Tensor:
+def _read_entry(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> Tensor:
     """An entry's bytes as a tensor; straight from the file where it is stored plainly, as torch does."""
     entry = archive.getinfo(name)
     if entry.compress_type != zipfile.ZIP_STORED:
-        with archive.open(entry) as file:
-            return _read_bytes(file, entry.file_size)
-    archive.fp.seek(entry.header_offset)
-    signature, name_size, extra_size = struct.unpack('<4s22xHH', archive.fp.read(30))
+        with archive.open(entry) as unpacked:
+            return _read_bytes(unpacked, entry.file_size)
+    file.seek(entry.header_offset)
+    signature, name_size, extra_size = struct.unpack('<4s22xHH', file.read(30))
     if signature != _ZIP:
         raise zipfile.BadZipFile(f'entry {name} is not where the directory says')
-    archive.fp.seek(name_size + extra_size, io.SEEK_CUR)
-    return _read_bytes(archive.fp, entry.file_size)
+    file.seek(name_size + extra_size, io.SEEK_CUR)
+    return _read_bytes(file, entry.file_size)
 
 
-def _read_bytes(file: BinaryIO, count: int) -> Tensor:
+def _read_bytes(file: IO[bytes], count: int) -> Tensor:
     """Bytes of a file as a tensor."""
     flat = torch.empty(count, dtype=torch.uint8)
-    rest = memoryview(flat.numpy())
+    rest = flat.numpy().data
     while rest:
-        read = file.readinto(rest)
+        read = file.readinto(rest)  # type: ignore[attr-defined] # which typeshed knows of some files only
         if not read:
             raise EOFError('it ends too early')
         rest = rest[read:]
@@ -225,7 +233,8 @@ def _read_pickles(file: BinaryIO, device: torch.device) -> object:
 
 def foreign_names(file: BinaryIO) -> list[str]:
     """What a file's pickles would import that weights have no need of, by reading instructions, not following them."""
-    names, stream = [], io.BytesIO(_instructions(file))
+    names: list[str] = []
+    stream = io.BytesIO(_instructions(file))
     with suppress(Exception):  # where the last pickle ends, or is damaged; what was found stands
         while True:
             names += _imports(stream)
@@ -246,11 +255,12 @@ def _instructions(file: BinaryIO) -> bytes:
 
 
 def _imports(stream: io.BytesIO) -> Iterator[str]:
-    strings, remembered = [], {}
+    strings: list[str] = []
+    remembered: dict[object, list[str]] = {}
     for instruction, argument, _ in pickletools.genops(stream):
         kind = instruction.name
         if kind in ('GLOBAL', 'INST'):
-            yield argument.replace(' ', '.')
+            yield str(argument).replace(' ', '.')
         elif kind == 'STACK_GLOBAL':  # takes module and name from the stack
             yield '.'.join(strings[-2:])
         elif isinstance(argument, str):

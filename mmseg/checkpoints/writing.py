@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import BinaryIO, overload
 
 import numpy as np
 import safetensors.torch
@@ -47,7 +47,11 @@ def write_checkpoint(file: BinaryIO, checkpoint: dict, as_safetensors: bool) -> 
     file.write(safetensors.torch.save(tensors, metadata))
 
 
-def to_plain(value: object) -> object:
+@overload
+def to_plain(value: dict) -> dict: ...
+@overload
+def to_plain(value: object) -> object: ...
+def to_plain(value):
     """Copy nested state onto the CPU as tensors, dicts, lists, tuples, strings and numbers.
 
     Such a file loads without any pickled class. What has no plain form becomes its ``repr``.

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if not all(comparison.passed for comparison in comparisons):
         print(f'{args.out} does not compute what the model does', file=sys.stderr)
         return FAILED
-    if args.int8:
+    if calibration is not None:
         _to_int8(args, work, model.cfg, calibration)
     return 0
 

@@ -2,10 +2,10 @@
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 from mmseg.utils.mistakes import FAILED, INTERRUPTED, TRACEBACK, USAGE, report
 from mmseg.version import __version__
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = [str(word) for word in (sys.argv[1:] if argv is None else argv)]
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')  # file names need not be text
     try:
         return _run(words)

@@ -33,8 +33,10 @@ def run(args: argparse.Namespace) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=120)
     if listed:
         table = Table(box=None, pad_edge=False)
-        for heading, justify in (('name', 'left'), ('parameters', 'right'), ('mIoU', 'right'), ('dataset', 'left')):
-            table.add_column(heading, justify=justify, no_wrap=heading != 'dataset')
+        table.add_column('name', no_wrap=True)
+        for heading in ('parameters', 'mIoU'):
+            table.add_column(heading, justify='right', no_wrap=True)
+        table.add_column('dataset')
         for model in listed:
             table.add_row(model.name, f'{model.parameters} M', f'{model.mIoU}', model.dataset)
         console.print(table)

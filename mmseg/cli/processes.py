@@ -7,7 +7,7 @@ all started again after one has died; training then goes on from its last checkp
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -23,13 +23,12 @@ def start_processes(words: Sequence[str], processes: int | None, launcher: str) 
         processes: how many on this node; None: as if 1.
         launcher: what started this process; processes of a launcher start no others.
     """
-    environment = os.environ
     if launcher != 'none' or processes is None:
         return
-    command = torchrun(words, processes, environment)
+    command = torchrun(words, processes, os.environ)
     if command is None:
         return
-    environment = dict(environment)
+    environment = dict(os.environ)
     if not torch.cuda.is_available():  # the processes do the computing: share the cores among them
         environment.setdefault('OMP_NUM_THREADS', str(max(available_cpus() // processes, 1)))
         environment.setdefault('MKL_NUM_THREADS', environment['OMP_NUM_THREADS'])
@@ -38,17 +37,18 @@ def start_processes(words: Sequence[str], processes: int | None, launcher: str) 
     os.execve(sys.executable, command, environment)
 
 
-def torchrun(words: Sequence[str], processes: int, environment: dict[str, str]) -> list[str] | None:
+def torchrun(words: Sequence[str], processes: int, environment: Mapping[str, str]) -> list[str] | None:
     """The command that starts them; None where one process has nobody to meet.
 
     Raises:
         ValueError: of several nodes, the first is not named.
     """
-    nodes, restarts, port = (environment.get(name) for name in ('NNODES', 'MAX_RESTARTS', 'PORT'))
-    if processes == 1 and int(nodes or 1) == 1 and int(restarts or 0) == 0:
+    nodes, restarts = environment.get('NNODES') or '1', environment.get('MAX_RESTARTS') or '0'
+    port = environment.get('PORT')
+    if processes == 1 and int(nodes) == 1 and int(restarts) == 0:
         return None
     address = environment.get('MASTER_ADDR')
-    if int(nodes or 1) > 1:
+    if int(nodes) > 1:
         if not address:
             raise ValueError('MASTER_ADDR is needed with several nodes (NNODES): the address of the first')
         rank = environment.get('NODE_RANK', '0')
@@ -59,4 +59,4 @@ def torchrun(words: Sequence[str], processes: int, environment: dict[str, str]) 
         meet = ['--standalone', '--local-addr', '127.0.0.1']  # takes a free port
     launcher = [sys.executable, '-m', 'torch.distributed.run', *meet, '--nproc-per-node', str(processes)]
     program = str(Path(__file__).with_name('__main__.py'))
-    return [*launcher, '--max-restarts', restarts or '0', program, *words, '--launcher', 'pytorch']
+    return [*launcher, '--max-restarts', restarts, program, *words, '--launcher', 'pytorch']

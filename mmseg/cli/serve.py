@@ -2,8 +2,12 @@
 
 import argparse
 import importlib.util
+from typing import TYPE_CHECKING
 
 from .parser import CONFIG_OR_NAME, Parser, add_amp, add_cfg_options, add_weights
+
+if TYPE_CHECKING:
+    from mmseg.inference import Segmentor
 
 USAGE = 'MODEL ... [options]'
 
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _segmentors(args: argparse.Namespace) -> dict:
+def _segmentors(args: argparse.Namespace) -> dict[str, 'Segmentor']:
     from pathlib import Path
 
     from mmseg.apis import init_model
@@ -58,7 +62,7 @@ def _segmentors(args: argparse.Namespace) -> dict:
     from mmseg.engine.amp import amp_dtype
     from mmseg.inference import Segmentor
 
-    segmentors = {}
+    segmentors: dict[str, Segmentor] = {}
     for name, checkpoint in zip(args.models, args.checkpoint or [None] * len(args.models), strict=True):
         require_weights(name, checkpoint)
         model = init_model(name, checkpoint, args.device, args.cfg_options, args.weights)

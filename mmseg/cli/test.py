@@ -55,15 +55,17 @@ def run(args: argparse.Namespace) -> int:
         if args.amp is not None:
             raise ValueError(f'--amp is for networks that run in PyTorch; {checkpoint} is as it was exported')
         use_exported(cfg, checkpoint, args.backend)
-        checkpoint = None
+        weights = None
     elif args.backend is not None:
         raise ValueError(f'--backend is for exported files, and {checkpoint} is none')
+    else:
+        weights = checkpoint
     start_processes(args.command_line, args.gpus, args.launcher)
 
     def work() -> None:
         test(
             cfg,
-            checkpoint,
+            weights,
             args.launcher,
             args.amp,
             args.out,

@@ -5,7 +5,7 @@ import queue
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from .folder import ResultFolder
 from .result import Result
 from .segmentor import Prepared, Segmentor
 from .sources import Entry, describe_source, frames
+from .tiles import TiledSegmentor
 
 # What one bad image may raise; anything else ends the run.
 BAD_IMAGE = (OSError, ValueError, TypeError, MemoryError, cv2.error)
@@ -64,7 +65,12 @@ class Flow:
     """
 
     def __init__(
-        self, entries: Iterable[Entry], segmentor: Segmentor, folder: ResultFolder, batch_size: int, workers: int
+        self,
+        entries: Iterable[Entry],
+        segmentor: Segmentor | TiledSegmentor,
+        folder: ResultFolder,
+        batch_size: int,
+        workers: int,
     ) -> None:
         self.entries, self.segmentor, self.folder = entries, segmentor, folder
         self.batch_size, self.workers = batch_size, workers
@@ -77,7 +83,7 @@ class Flow:
         """End after the images that are on their way, as if there were no more."""
         self._stop.set()
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Generator[dict, None, None]:
         loading = ThreadPoolExecutor(self.workers, thread_name_prefix='load')
         writing = ThreadPoolExecutor(self.workers, thread_name_prefix='write')
         in_order = ThreadPoolExecutor(1, thread_name_prefix='video')

@@ -12,8 +12,8 @@ from .seg_registry import SegRegistry
 SCOPE = 'mmseg'
 
 
-def _child(parent: str, location: str) -> SegRegistry:
-    parent = getattr(mmengine_registry, parent)
+def _child(name: str, location: str) -> SegRegistry:
+    parent = getattr(mmengine_registry, name)
 
     def build(cfg, *args, **kwargs):
         with hints():

@@ -100,11 +100,11 @@ def accepted_arguments(kind: type | Callable) -> list[str]:
 
     What ``**unknown`` catches is refused by the class itself.
     """
-    names = {}
+    names: dict[str, None] = {}
     for owner in getattr(kind, '__mro__', (kind,)):
         if isinstance(owner, type) and '__init__' not in vars(owner):
             continue
-        parameters = inspect.signature(owner.__init__ if isinstance(owner, type) else owner).parameters
+        parameters = inspect.signature(vars(owner)['__init__'] if isinstance(owner, type) else owner).parameters
         passes_on = any(p.kind is p.VAR_KEYWORD and name != 'unknown' for name, p in parameters.items())
         names |= dict.fromkeys(
             name for name, p in parameters.items() if name != 'self' and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
@@ -133,13 +133,15 @@ def hints() -> Iterator[None]:
 
 def _explain(error: TypeError) -> UnknownKeyError | None:
     found, kind, args = REFUSALS.search(str(error)), None, {}
+    if found is None:
+        return None
     trace = error.__traceback__
     while trace is not None:  # to the innermost class that a registry was building
         if trace.tb_frame.f_code.co_name == 'build_from_cfg':
             variables = trace.tb_frame.f_locals
             kind, args = variables.get('obj_cls'), variables.get('args', {})
         trace = trace.tb_next
-    key = found and (found['key'] or found['fixed'])
+    key = found['key'] or found['fixed']
     if kind is None or key not in args:
         return None
     return UnknownKeyError(kind, key, _advice(kind, key, found['fixed'] is not None))

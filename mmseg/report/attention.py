@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from mmseg.models.backbones.lrformer import LRSA, Stage
+from mmseg.models.backbones.lrformer import LRSA
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Attention:
     def density(self, y: float, x: float, size: tuple[int, int]) -> np.ndarray:
         """The levels of :meth:`of` laid over each other, H x W, as weight per area: 1 is even attention."""
         levels = [level * level.size for level in self.of(y, x)]
-        return sum(cv2.resize(level, size[::-1], interpolation=cv2.INTER_NEAREST) for level in levels)
+        return np.sum([cv2.resize(level, size[::-1], interpolation=cv2.INTER_NEAREST) for level in levels], axis=0)
 
 
 class _Taking(TorchFunctionMode):
@@ -71,19 +71,21 @@ def attentions(model: nn.Module, inputs: Tensor) -> list[Attention]:
     names = {module: name for name, module in model.named_modules() if isinstance(module, LRSA)}
     if not names:
         raise ValueError(f'{type(model).__name__} has no low-resolution self-attention (LRSA) to look at')
-    called, grids, hooks = [], {}, []
+    called: list[tuple[LRSA, tuple[int, int]]] = []
+    grids: dict[nn.Module, list[tuple[int, int]]] = {}
+    hooks = []
 
     def note(module: LRSA, inputs: tuple, output: Tensor) -> None:
-        called.append((module, tuple(output.shape[-2:])))
+        called.append((module, _size(output)))
 
-    def note_grid(stage: Stage):
-        return lambda module, inputs, output: grids.setdefault(stage, []).append(tuple(output.shape[-2:]))
+    def note_grid(stage: nn.Module):
+        return lambda module, inputs, output: grids.setdefault(stage, []).append(_size(output))
 
     for module in names:
         hooks.append(module.register_forward_hook(note))
-    for module in model.modules():
-        if isinstance(pyramid := getattr(module, 'pyramid', None), nn.ModuleList):
-            hooks += [conv.register_forward_hook(note_grid(module)) for conv in pyramid]
+    for stage in model.modules():
+        if isinstance(pyramid := getattr(stage, 'pyramid', None), nn.ModuleList):
+            hooks += [conv.register_forward_hook(note_grid(stage)) for conv in pyramid]
     try:
         with _Taking() as taking:
             model(inputs, mode='tensor')
@@ -97,6 +99,11 @@ def attentions(model: nn.Module, inputs: Tensor) -> list[Attention]:
         del grids[owner[module]][: len(module.kv_sizes)]
         found.append(Attention(names[module].removesuffix('.attn'), query_grid, levels, weights))
     return found
+
+
+def _size(x: Tensor) -> tuple[int, int]:
+    height, width = x.shape[-2:]
+    return height, width
 
 
 def attention_figure(image: np.ndarray, found: Sequence[Attention], y: float, x: float) -> Figure:

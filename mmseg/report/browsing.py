@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from mmengine.dataset import BaseDataset
 
 from mmseg.visualization.blend import blend
 from mmseg.visualization.picture import picture_of
@@ -14,7 +14,7 @@ from mmseg.visualization.picture import picture_of
 Cell = tuple[str, np.ndarray]  # a caption and a picture, H x W x 3, RGB
 
 
-def augmentations(dataset: Dataset, indices: Sequence[int], copies: int, palette: np.ndarray) -> list[list[Cell]]:
+def augmentations(dataset: BaseDataset, indices: Sequence[int], copies: int, palette: np.ndarray) -> list[list[Cell]]:
     """For each sample a row of what the pipeline makes of it, drawn anew ``copies`` times."""
     rows = []
     for index in indices:
@@ -29,7 +29,7 @@ def augmentations(dataset: Dataset, indices: Sequence[int], copies: int, palette
     return rows
 
 
-def steps(dataset: Dataset, index: int, copy: int, palette: np.ndarray) -> list[Cell]:
+def steps(dataset: BaseDataset, index: int, copy: int, palette: np.ndarray) -> list[Cell]:
     """A sample after each step of its pipeline that holds an image."""
     leaf, index = _leaf(dataset, index)
     _seed(index, copy)
@@ -42,13 +42,14 @@ def steps(dataset: Dataset, index: int, copy: int, palette: np.ndarray) -> list[
             image, labels = np.asarray(results['img']), results.get('gt_seg_map')
             image = image[..., :3] if image.ndim == 3 and image.shape[2] >= 3 else np.dstack([image] * 3)[..., :3]
             image = np.ascontiguousarray(np.clip(image, 0, 255).astype(np.uint8)[..., ::-1])
-            matching = labels is not None and labels.shape == image.shape[:2]
+            if labels is not None and labels.shape == image.shape[:2]:
+                image = _overlaid(image, labels, palette)
             title = f'{type(step).__name__} {image.shape[0]}x{image.shape[1]}'
-            row.append((title, _overlaid(image, labels, palette) if matching else image))
+            row.append((title, image))
     return row
 
 
-def labels_of(dataset: Dataset, index: int) -> np.ndarray:
+def labels_of(dataset: BaseDataset, index: int) -> np.ndarray:
     """A sample's annotation as it is loaded, before anything is made of it: H x W class indices.
 
     Raises:
@@ -89,7 +90,7 @@ def _overlaid(image: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.
     return blend(image, labels, palette, 0.5)
 
 
-def _leaf(dataset: Dataset, index: int) -> tuple[Dataset, int]:
+def _leaf(dataset, index: int) -> tuple[BaseDataset, int]:
     """The dataset inside of wrappers that has a sample, and its number there."""
     if hasattr(dataset, 'datasets'):
         part, index = dataset._get_ori_dataset_idx(index)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from torch.utils.data import Dataset
+from mmengine.dataset import BaseDataset
 
 from mmseg.datasets.transforms.base import count_labels
 from mmseg.evaluation.metrics.figures import divide
@@ -15,7 +15,7 @@ from mmseg.utils.parallel import parallel_map
 from .browsing import labels_of
 
 
-def class_pixels(dataset: Dataset, indices: Sequence[int], processes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def class_pixels(dataset: BaseDataset, indices: Sequence[int], processes: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """How many annotated pixels each class has, and in how many of these samples it is; both C, int64.
 
     Raises:
@@ -31,7 +31,7 @@ def class_pixels(dataset: Dataset, indices: Sequence[int], processes: int = 1) -
     return pixels, images
 
 
-def _counts(dataset: Dataset, classes: int, index: int) -> np.ndarray:
+def _counts(dataset: BaseDataset, classes: int, index: int) -> np.ndarray:
     values, counts = count_labels(labels_of(dataset, index))
     found = np.zeros(classes, np.int64)
     known = values < classes  # others are ignored

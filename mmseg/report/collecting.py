@@ -49,7 +49,7 @@ class Facts:
         self.borders += other.borders
         self.bands += other.bands
         self.sizes += other.sizes
-        if self.scores is not None:
+        if self.scores is not None and other.scores is not None:
             self.scores += other.scores
         self.images |= other.images
         self.gallery.merge(other.gallery)
@@ -120,18 +120,18 @@ class ReportMetric(BaseMetric):
             # Process r is dealt images r, r + processes, ...: so numbered they are called alike by any number.
             name = sample.get('img_path') or f'image_{self._seen * get_world_size() + get_rank():06d}'
             self._seen += 1
-            self._count(str(name), sample, inputs[i])
+            self._count(self.facts, str(name), sample, inputs[i])
         self.own_seconds += time.perf_counter() - start
 
-    def _count(self, name: str, sample: dict, inputs: Tensor) -> None:
+    def _count(self, facts: Facts, name: str, sample: dict, inputs: Tensor) -> None:
         if 'gt_sem_seg' not in sample:
             raise ValueError(f'{name}: no annotation to compare with; load it in the test pipeline (LoadAnnotations)')
-        label, pred = label_map_of(sample['gt_sem_seg']), label_map_of(sample['pred_sem_seg'])
-        classes, facts = len(self.dataset_meta['classes']), self.facts
-        matrix = confusion_matrix(label, pred, classes, self.ignore_index).cpu().numpy()
-        if self.scores:
-            facts.scores += self._confidences(sample['seg_logits']['data'], label, pred)
-        label, pred = label.cpu().numpy().astype(np.int64), pred.cpu().numpy().astype(np.int64)
+        maps = label_map_of(sample['gt_sem_seg']), label_map_of(sample['pred_sem_seg'])
+        classes = len(self.dataset_meta['classes'])
+        matrix = confusion_matrix(*maps, classes, self.ignore_index).cpu().numpy()
+        if facts.scores is not None:
+            facts.scores += self._confidences(sample['seg_logits']['data'], *maps)
+        label, pred = (map_.cpu().numpy().astype(np.int64) for map_ in maps)
         known = label != self.ignore_index
         facts.matrix += matrix
         facts.borders += border_counts(label, pred, known, classes)

@@ -20,15 +20,14 @@ _BLOCK = '<script type="application/json" id="json-{name}">'
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader('mmseg.report'), undefined=StrictUndefined, autoescape=True, trim_blocks=True
-    )
-    environment.globals.update(file=lambda name: Markup(environment.loader.get_source(environment, name)[0]))
+    loader = PackageLoader('mmseg.report')
+    environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    environment.globals.update(file=lambda name: Markup(loader.get_source(environment, name)[0]))
     return environment
 
 
 def write_page(
-    path: str | Path, template: str, title: str, words: Mapping[str, str], blocks: Mapping[str, Any]
+    path: str | Path, template: str, title: str, words: Mapping[str, object], blocks: Mapping[str, Any]
 ) -> Path:
     """Write a page, whole or not at all.
 

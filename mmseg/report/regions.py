@@ -41,7 +41,8 @@ def border_counts(label: np.ndarray, pred: np.ndarray, known: np.ndarray, classe
 def band_counts(label: np.ndarray, pred: np.ndarray, known: np.ndarray, classes: int) -> np.ndarray:
     """Hit, annotated and predicted pixels by class within each of ``BANDS`` and beyond, (bands + 1) x 3 x C."""
     band = np.searchsorted(BANDS, to_other_class(label))
-    return np.stack([_counts(label, pred, *[known & (band == i)] * 2, classes) for i in range(len(BANDS) + 1)])
+    inside = [known & (band == i) for i in range(len(BANDS) + 1)]
+    return np.stack([_counts(label, pred, pixels, pixels, classes) for pixels in inside])
 
 
 def size_counts(label: np.ndarray, pred: np.ndarray, known: np.ndarray, classes: int) -> np.ndarray:

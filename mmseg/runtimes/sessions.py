@@ -91,8 +91,10 @@ class OpenVinoSession:
         return list(self._requests.own.infer([inputs]).values())
 
 
-_sessions = WeakValueDictionary()  # those in use, of which each is opened once
-BACKENDS = dict(onnxruntime=OnnxRuntimeSession, openvino=OpenVinoSession)
+_sessions: WeakValueDictionary[tuple, Session] = WeakValueDictionary()  # those in use, of which each is opened once
+BACKENDS: dict[str, type[OnnxRuntimeSession | OpenVinoSession]] = dict(
+    onnxruntime=OnnxRuntimeSession, openvino=OpenVinoSession
+)
 
 
 def open_session(file: str | Path, backend: str | None = None) -> Session:

@@ -2,6 +2,8 @@
 
 import inspect
 from abc import ABCMeta, abstractmethod
+from functools import reduce
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,13 @@ def below_probability(probability: Tensor, thresh: float, kept: int) -> Tensor:
     return (probability < thresh) | (probability <= limit)
 
 
+class Head(Protocol):
+    """What a sampler asks a decode head for."""
+
+    ignore_index: int
+    loss_decode: nn.Module
+
+
 class BasePixelSampler(metaclass=ABCMeta):
     @abstractmethod
     def sample(self, seg_logit: Tensor, seg_label: Tensor) -> Tensor:
@@ -37,7 +46,7 @@ class OHEMPixelSampler(BasePixelSampler):
         min_kept: pixels an image that count whatever ``thresh`` says; without ``thresh``, all that count.
     """
 
-    def __init__(self, context: nn.Module, thresh: float | None = None, min_kept: int = 100000) -> None:
+    def __init__(self, context: Head, thresh: float | None = None, min_kept: int = 100000) -> None:
         require(min_kept > 1, f'OHEMPixelSampler: min_kept={min_kept} must be above 1')
         self.context, self.thresh, self.min_kept = context, thresh, min_kept
 
@@ -62,9 +71,9 @@ class OHEMPixelSampler(BasePixelSampler):
                 seg_logit = torch.cat([torch.zeros_like(seg_logit), seg_logit], dim=1)
             probability = seg_logit.softmax(dim=1).gather(1, label.masked_fill(~valid, 0)[:, None])[:, 0][valid]
             return below_probability(probability, self.thresh, kept).float()
-        losses = self.context.loss_decode
-        losses = losses if isinstance(losses, nn.ModuleList) else [losses]
-        loss = sum(self.per_pixel(one, seg_logit, label) for one in losses)[valid]
+        own = self.context.loss_decode
+        losses = list(own) if isinstance(own, nn.ModuleList) else [own]
+        loss = reduce(torch.add, [self.per_pixel(one, seg_logit, label) for one in losses])[valid]
         return torch.zeros_like(loss).scatter_(0, loss.topk(kept).indices, 1.0)
 
     def per_pixel(self, loss: nn.Module, seg_logit: Tensor, label: Tensor) -> Tensor:
@@ -72,9 +81,10 @@ class OHEMPixelSampler(BasePixelSampler):
         options = dict(ignore_index=self.context.ignore_index, reduction_override='none')
         parameters = inspect.signature(loss.forward).parameters.values()
         known = any(p.name == 'reduction_override' or p.kind is p.VAR_KEYWORD for p in parameters)
-        values = loss(seg_logit, label, **options) if known else None
-        require(
-            known and values.dim() >= label.dim() and values.shape[-2:] == label.shape[-2:],
-            f'OHEMPixelSampler: {type(loss).__name__} is not a loss of each pixel, to choose pixels by; give thresh',
+        refusal = (
+            f'OHEMPixelSampler: {type(loss).__name__} is not a loss of each pixel, to choose pixels by; give thresh'
         )
+        require(known, refusal)
+        values = loss(seg_logit, label, **options)
+        require(values.dim() >= label.dim() and values.shape[-2:] == label.shape[-2:], refusal)
         return values.sum(dim=1) if values.dim() > label.dim() else values

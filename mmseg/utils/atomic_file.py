@@ -4,7 +4,9 @@ import errno
 import glob
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -15,7 +17,7 @@ _UNFINISHED = 'unfinished'  # suffix of a file that is being written
 
 
 @contextmanager
-def atomic_write(path: str):
+def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a file for writing bytes that appears under its name only when it is complete and on the disk.
 
     Whatever fails before, a file that was there under this name stays, and nothing half-written is left. Once the

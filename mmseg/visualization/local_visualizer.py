@@ -70,6 +70,8 @@ class SegLocalVisualizer(Visualizer):
     def dataset_meta(self, dataset_meta: dict | None) -> None:
         self._dataset_meta = dataset_meta
 
+    ax_save: object | None  # matplotlib's axes
+
     def _initialize_fig(self, fig_cfg: dict) -> tuple:
         # Importing matplotlib costs a second or more, and drawing class colours needs none of it.
         return None, _NoFigure(), None

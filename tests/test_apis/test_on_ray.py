@@ -68,7 +68,7 @@ def test_two_workers_of_ray(weights, paths):
     pytest.importorskip('ray.data')
     import ray
 
-    ray.init(num_cpus=3, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
+    ray.init('local', num_cpus=3, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
     try:
         files = ray.data.from_items([dict(path=path) for path in paths], override_num_blocks=3)
         rows = files.map_batches(

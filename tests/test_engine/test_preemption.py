@@ -27,7 +27,7 @@ class Squares:
 init_worker = partial(preemption.init_worker, quiet=True)
 loader = DataLoader(Squares(), num_workers=2, persistent_workers=True, worker_init_fn=init_worker)
 batches = iter(loader)
-found = [int(next(batches))]
+found = [int(next(batches)) for _ in range(2)]  # one of each worker, so both are ready
 if 'stranger' in sys.argv:
     for worker in batches._workers:
         subprocess.run(['kill', '-TERM', str(worker.pid)], check=True)

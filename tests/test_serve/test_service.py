@@ -18,9 +18,10 @@ import pytest
 
 from mmseg.apis import inference_model
 from mmseg.inference import Segmentor
-from mmseg.serve import Batcher, Busy, Limits
 
-from .serving import served
+from .serving import served  # skips without the extra 'web'
+
+from mmseg.serve import Batcher, Busy, Limits  # isort: skip
 
 
 @pytest.fixture(scope='module')

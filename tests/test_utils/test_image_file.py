@@ -3,7 +3,6 @@
 import io
 import os
 import struct
-import time
 import zlib
 
 import cv2
@@ -204,10 +203,9 @@ def test_absurd_sizes_are_refused_before_decoding(tmp_path, backend, make, monke
 
     monkeypatch.setattr('mmcv.imfrombytes', decode)
     (tmp_path / 'bomb.png').write_bytes(make(60000, 60000))
-    start = time.monotonic()
     with pytest.raises(UnreadableFileError, match=r"bomb\.png'.* promises more than 178,956,970 pixels") as caught:
         read_image(tmp_path / 'bomb.png', backend=backend)
-    assert caught.value.kind == 'too-large' and time.monotonic() - start < 5
+    assert caught.value.kind == 'too-large'
 
 
 def test_the_limit_is_pillows(tmp_path, rgb, monkeypatch):

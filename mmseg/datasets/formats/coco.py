@@ -8,7 +8,7 @@ import numpy as np
 
 from mmseg.utils.image_file import decode, read_bytes
 
-from .reading import UNUSED, note_unlabelled, once_each, read_json, the_image
+from .reading import UNUSED, entry_of, note_unlabelled, once_each, read_json, the_image
 from .shapes import Area, Bitmap, Polygons, Shape
 from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
@@ -29,7 +29,7 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
             documents.append((name, document))
     if not documents:
         return None
-    panoptic = [any('segments_info' in a for a in document['annotations'][:10]) for _, document in documents]
+    panoptic = [any(map(_has_segments, document['annotations'][:10])) for _, document in documents]
     if any(panoptic):
         documents = [pair for pair, is_panoptic in zip(documents, panoptic, strict=True) if is_panoptic]
     categories = _categories(documents)
@@ -53,6 +53,10 @@ def _may_be(tree: Tree, name: str) -> bool:
     )
 
 
+def _has_segments(annotation) -> bool:
+    return isinstance(annotation, dict) and 'segments_info' in annotation
+
+
 def _is_coco(document) -> bool:
     return isinstance(document, dict) and all(
         isinstance(document.get(key), list) for key in ('images', 'annotations', 'categories')
@@ -68,7 +72,10 @@ def _categories(documents: list[tuple[str, dict]]) -> dict[int, str]:
     categories: dict[int, tuple[str, str]] = {}
     for file, document in documents:
         for category in document['categories']:
-            id_, name = category['id'], str(category['name']).strip()
+            with entry_of(file, 'category', category):
+                id_, name = category['id'], str(category['name']).strip()
+                if not isinstance(id_, int):
+                    raise TypeError(f'the id {id_!r} is no integer')
             known = categories.setdefault(id_, (name, file))
             if known[0] != name:
                 raise ValueError(f'category {id_} is {known[0]!r} in {known[1]} and {name!r} in {file}: which is it?')
@@ -90,29 +97,32 @@ def _note_gaps(categories: dict[int, str], notes: Notes) -> None:
 def _instances(tree: Tree, name: str, document: dict, index: dict[int, int], notes: Notes):
     objects = defaultdict(list)
     for annotation in document['annotations']:
-        objects[annotation.get('image_id')].append(annotation)
+        with entry_of(name, 'annotation', annotation):
+            objects[annotation.get('image_id')].append((float(annotation.get('area') or 0), annotation))
     for image in document['images']:
-        found = the_image(tree, image['file_name'], name, notes)
-        annotations = objects.pop(image['id'], [])
+        with entry_of(name, 'image', image):
+            found = the_image(tree, image['file_name'], name, notes)
+            annotations = objects.pop(image['id'], [])
+            size = (int(image['height']), int(image['width'])) if image.get('height') and image.get('width') else None
         if found is None:
             continue
         if not annotations:
             notes.add(EMPTY, image['file_name'])
         # They have no order: the largest first, so that small ones stay to be seen.
-        annotations.sort(key=lambda annotation: -(annotation.get('area') or 0))
+        annotations.sort(key=lambda pair: -pair[0])
         shapes = []
-        for annotation in annotations:
-            shape = _shape(annotation, index.get(annotation.get('category_id')))
+        for _, annotation in annotations:
+            with entry_of(name, 'annotation', annotation):
+                shape = _shape(annotation, index.get(annotation.get('category_id')))
             if shape is not None:
                 shapes.append(shape)
             elif annotation.get('category_id') not in index:
                 notes.add(UNKNOWN, f'{name}: annotation {annotation.get("id")}')
             else:
                 notes.add(UNUSED, f'{name}: annotation {annotation.get("id")}')
-        size = (image['height'], image['width']) if image.get('height') and image.get('width') else None
         yield Sample(found, split=split_of(found) or split_of(name), size=size, shapes=shapes)
     for annotations in objects.values():
-        notes.add(UNKNOWN, f'{name}: annotation {annotations[0].get("id")}', len(annotations))
+        notes.add(UNKNOWN, f'{name}: annotation {annotations[0][1].get("id")}', len(annotations))
 
 
 def _shape(annotation: dict, index: int | None) -> Shape | None:
@@ -120,7 +130,7 @@ def _shape(annotation: dict, index: int | None) -> Shape | None:
     if index is None or not segmentation:
         return None
     if isinstance(segmentation, dict):
-        return Bitmap(index, 0, 0, tuple(segmentation['size']), segmentation['counts'], 'column-runs')
+        return Bitmap(index, 0, 0, tuple(map(int, segmentation['size'])), segmentation['counts'], 'column-runs')
     rings = tuple(np.reshape(ring, (-1, 2)).astype(np.float64) for ring in segmentation if len(ring) >= 6)
     return Polygons(index, rings) if rings else None
 
@@ -162,21 +172,25 @@ class Segments(Shape):
 
 
 def _panoptic(tree: Tree, name: str, document: dict, index: dict[int, int], notes: Notes):
-    images = {image['id']: image for image in document['images']}
+    images = {}
+    for image in document['images']:
+        with entry_of(name, 'image', image):
+            images[image['id']] = str(image['file_name'])
     for annotation in document['annotations']:
-        image = images.get(annotation.get('image_id'))
-        if image is None:
-            notes.add(UNKNOWN, f'{name}: annotation of image {annotation.get("image_id")}')
-            continue
-        segments = _segments_file(tree, annotation['file_name'], name)
-        found = [file for file in tree.find_image(image['file_name'], name) if file != segments]
-        if segments is None or len(found) != 1:
-            the_image(tree, annotation['file_name'] if segments is None else image['file_name'], name, notes)
-            continue
-        listed = [part for part in annotation['segments_info'] if part['category_id'] in index]
-        if len(listed) < len(annotation['segments_info']):
-            notes.add(UNKNOWN, f'{name}: {annotation["file_name"]}', len(annotation['segments_info']) - len(listed))
-        classes = {part['id']: index[part['category_id']] for part in listed}
+        with entry_of(name, 'annotation', annotation):
+            file_name = images.get(annotation.get('image_id'))
+            if file_name is None:
+                notes.add(UNKNOWN, f'{name}: annotation of image {annotation.get("image_id")}')
+                continue
+            segments = _segments_file(tree, annotation['file_name'], name)
+            found = [file for file in tree.find_image(file_name, name) if file != segments]
+            if segments is None or len(found) != 1:
+                the_image(tree, annotation['file_name'] if segments is None else file_name, name, notes)
+                continue
+            listed = [part for part in annotation['segments_info'] if part['category_id'] in index]
+            if len(listed) < len(annotation['segments_info']):
+                notes.add(UNKNOWN, f'{name}: {annotation["file_name"]}', len(annotation['segments_info']) - len(listed))
+            classes = {part['id']: index[part['category_id']] for part in listed}
         shape = Segments(255, segments, tree.path(segments), classes)
         yield Sample(found[0], split=split_of(found[0]) or split_of(name), shapes=[shape])
 

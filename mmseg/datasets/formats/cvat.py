@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 
-from .reading import DAMAGED, UNUSED, note_unlabelled, once_each, the_image
+from .reading import DAMAGED, UNUSED, entry_of, note_unlabelled, once_each, the_image
 from .shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
 from .source import BACKGROUND, ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
@@ -41,8 +41,9 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
             if image is None:
                 continue
             shapes = []
-            for entry in sorted((e for e in element if e.get('label')), key=lambda e: int(e.get('z_order') or 0)):
-                shape = _shape(entry, classes.index(entry.get('label')))
+            for entry in sorted((e for e in element if e.get('label')), key=lambda e: float(e.get('z_order') or 0)):
+                with entry_of(name, entry.tag, entry.attrib):
+                    shape = _shape(entry, classes.index(entry.get('label')))
                 if shape is None:
                     notes.add(UNUSED, f'{element.get("name")}: {entry.tag} {entry.get("label")!r}')
                 else:
@@ -61,7 +62,7 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
 
 def _shape(entry: ElementTree.Element, index: int) -> Shape | None:
     def numbers(*keys: str) -> list[float]:
-        return [float(entry.get(key)) for key in keys]
+        return [float(entry.attrib[key]) for key in keys]
 
     if entry.tag == 'polygon':
         points = [pair.split(',') for pair in entry.get('points', '').split(';')]

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from .reading import UNUSED, note_unlabelled, once_each, read_json, the_image
+from .reading import UNUSED, entry_of, note_unlabelled, once_each, read_json, the_image
 from .shapes import Area, Ellipse, Polygons, Shape
 from .source import ClassNames, Notes, Sample, Source
 from .tree import IMAGE_SUFFIXES, Tree, split_of
@@ -32,18 +32,24 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
             tasks.append((name, document))
     if not tasks:
         return None
-    results = [(name, task, _results(task, name, notes)) for name, task in tasks]
-    used = sorted({label for _, _, found in results for result in found for label in _labels(result)})
-    classes = ClassNames(used, ignore_rest)
+    results, used = [], set()
+    for name, task in tasks:
+        with entry_of(name, 'task', task):
+            found = _results(task, name, notes)
+            used.update(label for result in found for label in _labels(result))
+        results.append((name, task, found))
+    classes = ClassNames(sorted(used), ignore_rest)
     samples = []
     for name, task, found in results:
-        image = _image(tree, task, name, notes)
+        with entry_of(name, 'task', task):
+            image = _image(tree, task, name, notes)
         if image is None or not found:
             continue
         shapes, size = [], None
         for result in found:
-            labels = _labels(result)
-            shape = _shape(result, classes.index(labels[0])) if labels else None
+            with entry_of(name, f'result of task {task.get("id")}', result):
+                labels = _labels(result)
+                shape = _shape(result, classes.index(labels[0])) if labels else None
             if shape is None:
                 notes.add(UNUSED, f'task {task.get("id")}: {result.get("type")}')
             else:
@@ -82,7 +88,7 @@ def _results(task: dict, name: str, notes: Notes) -> list[dict]:
 
 
 def _labels(result: dict) -> list[str]:
-    return result['value'].get(result.get('type')) or []
+    return [str(label) for label in result['value'].get(result.get('type')) or []]
 
 
 def _image(tree: Tree, task: dict, name: str, notes: Notes) -> str | None:

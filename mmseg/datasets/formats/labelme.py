@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from .reading import DAMAGED, UNUSED, note_unlabelled, once_each, read_json, the_image
+from .reading import DAMAGED, UNUSED, entry_of, note_unlabelled, once_each, read_json, the_image
 from .shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
 from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
@@ -25,16 +25,21 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
         else:
             notes.add(DAMAGED, f'{name} (no list "shapes")', left_out=True)
     # By name: in the order of the files, one more image would renumber the classes.
-    used = sorted({str(shape['label']) for _, document in labelled for shape in document['shapes']})
-    classes = ClassNames(used, ignore_rest)
+    used = set()
     for name, document in labelled:
-        image = the_image(tree, document.get('imagePath') or PurePosixPath(name).stem, name, notes)
+        for entry in document['shapes']:
+            with entry_of(name, 'shape', entry):
+                used.add(str(entry['label']))
+    classes = ClassNames(sorted(used), ignore_rest)
+    for name, document in labelled:
+        image = the_image(tree, str(document.get('imagePath') or PurePosixPath(name).stem), name, notes)
         if image is None:
             continue
         size = (document.get('imageHeight'), document.get('imageWidth'))
         shapes = []
         for entry in document['shapes']:
-            shape = _shape(entry, classes.index(str(entry['label'])))
+            with entry_of(name, 'shape', entry):
+                shape = _shape(entry, classes.index(str(entry['label'])))
             if shape is None:
                 notes.add(UNUSED, f'{name}: {entry.get("shape_type")} {entry["label"]!r}')
             else:

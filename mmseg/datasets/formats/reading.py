@@ -1,6 +1,8 @@
 """Reading annotation files of which some may be empty, cut, or of another kind."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .source import Notes, Source
@@ -21,6 +23,26 @@ def read_json(tree: Tree, name: str, notes: Notes) -> Any:
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are both
         notes.add(DAMAGED, f'{name} ({error})', left_out=True)
         return None
+
+
+@contextmanager
+def entry_of(name: str, kind: str, content: object) -> Iterator[None]:
+    """Say which entry of which file it is that lacks something, or has something else in its place.
+
+    Args:
+        name: the annotation file.
+        kind: what the entry is, in a word.
+        content: the entry.
+
+    Raises:
+        ValueError: in place of the error that Python has for it.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = f'{error} is missing' if isinstance(error, KeyError) else str(error)
+        shown = json.dumps(content, default=str)
+        raise ValueError(f'{name}: this {kind} cannot be read, {reason}: {shown[:160]}') from error
 
 
 def the_image(tree: Tree, text: str, beside: str, notes: Notes) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import yaml
 
-from .reading import DAMAGED, UNUSED, note_unlabelled, once_each, the_image
+from .reading import DAMAGED, UNUSED, entry_of, note_unlabelled, once_each, the_image
 from .shapes import Area, Polygons, Shape
 from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
@@ -106,12 +106,20 @@ def _names(tree: Tree, highest: int) -> dict[int, str]:
     for name in tree.files:
         base = PurePosixPath(name).name.lower()
         if base in NAME_FILES:
-            names = (yaml.safe_load(tree.read(name)) or {}).get('names')
+            try:
+                content = yaml.safe_load(tree.read(name))
+            except yaml.YAMLError as error:
+                raise ValueError(f'{name} is no YAML: {error}') from error
+            names = content.get('names') if isinstance(content, dict) else None
             if names is not None:
-                pairs = names.items() if isinstance(names, dict) else enumerate(names)
-                return _checked({int(number): str(text) for number, text in pairs}, highest, name)
+                with entry_of(name, 'list of names', names):
+                    if not isinstance(names, (dict, list)):
+                        raise TypeError('write [cat, dog] or {0: cat, 1: dog}')
+                    pairs = names.items() if isinstance(names, dict) else enumerate(names)
+                    numbered = {int(number): str(text) for number, text in pairs}
+                return _checked(numbered, highest, name)
         if base in LIST_FILES:
-            lines = [line.strip() for line in tree.read(name).decode('utf-8-sig').splitlines()]
+            lines = [line.strip() for line in tree.read(name).decode('utf-8-sig', 'replace').splitlines()]
             return _checked(dict(enumerate(filter(None, lines))), highest, name)
     return {number: f'class_{number}' for number in range(highest + 1)}
 

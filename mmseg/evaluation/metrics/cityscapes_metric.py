@@ -104,7 +104,7 @@ class CityscapesMetric(BaseMetric):
         if self.format_only:
             print_log(f'Predictions are in {self.files.folder}', logger='current')
             return {}
-        metrics = [self.compute_metrics(sorted(pairs.items())) if is_main_process() else None]
+        metrics = [self.compute_metrics(sorted(pairs.items())) if is_main_process() else {}]
         broadcast_object_list(metrics)
         return {self._with_prefix(name): value for name, value in metrics[0].items()}
 

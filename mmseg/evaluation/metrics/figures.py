@@ -99,6 +99,7 @@ def render_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[float
     for name, values in rows:
         table.add_row(Text(name), *(f'{percent(value):.2f}' for value in values))
     # Wide enough for any table: a log file does not wrap.
-    console = Console(file=io.StringIO(), width=1000, color_system=None, force_terminal=False)
+    text = io.StringIO()
+    console = Console(file=text, width=1000, color_system=None, force_terminal=False)
     console.print(table)
-    return '\n'.join(line.strip() for line in console.file.getvalue().splitlines() if line.strip())
+    return '\n'.join(line.strip() for line in text.getvalue().splitlines() if line.strip())

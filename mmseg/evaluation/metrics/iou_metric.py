@@ -98,7 +98,7 @@ class IoUMetric(BaseMetric):
 
     def _reset(self) -> None:
         self._matrix: Tensor | None = None
-        self._last: Tensor | None = None
+        self._last = torch.zeros((), dtype=torch.int64)
         self._images = 0
 
     @property
@@ -185,10 +185,10 @@ class IoUMetric(BaseMetric):
         """
         if self.files is not None:
             self.files.check()
-        if self.format_only:
-            print_log(f'Predictions are in {self.files.folder}', logger='current')
-            self._reset()
-            return {}
+            if self.format_only:
+                print_log(f'Predictions are in {self.files.folder}', logger='current')
+                self._reset()
+                return {}
         classes = len(self.classes)
         matrix = torch.zeros(classes, classes, dtype=torch.int64) if self._matrix is None else self._matrix.cpu()
         if self._repeats_last(size):
@@ -220,15 +220,15 @@ class IoUMetric(BaseMetric):
 
         Also logs the table of figures per class.
         """
-        matrix = sum(np.asarray(counts, dtype=np.int64) for counts in results)
+        matrix = np.sum([np.asarray(counts, dtype=np.int64) for counts in results], axis=0)
         figures = per_class_figures(matrix, self.beta)
         if self.nan_to_num is not None:
             figures = {name: np.nan_to_num(values, nan=self.nan_to_num) for name, values in figures.items()}
         columns = self.columns
         means = {column: mean(figures[column]) for column in columns}
-        values = [divide(np.trace(matrix), matrix.sum()), *means.values()]
+        values = [float(divide(np.trace(matrix), matrix.sum())), *means.values()]
         if self.per_class:
-            values += [value for column in columns for value in figures[column]]
+            values += [float(value) for column in columns for value in figures[column]]
         metrics = {name: percent(value) for name, value in zip(self._names(), values, strict=True)}
         if is_main_process():
             rows = [(name, [figures[c][i] for c in columns]) for i, name in enumerate(self.classes)]

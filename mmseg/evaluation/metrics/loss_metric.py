@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 from mmengine.evaluator import BaseMetric
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import METRICS, MODELS
 
@@ -38,7 +38,7 @@ class LossMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         listed = [loss_decode] if isinstance(loss_decode, dict) else loss_decode
-        self.losses = nn.ModuleList(MODELS.build(loss) for loss in listed)
+        self.losses = [MODELS.build(loss) for loss in listed]
         self.ignore_index = ignore_index
         self._sums = torch.zeros(len(self.losses) + 1, dtype=torch.float64)  # of the losses, and the images
 
@@ -83,7 +83,7 @@ class LossMetric(BaseMetric):
         all_reduce(self._sums)
         *sums, images = self._sums.tolist()
         self._sums = torch.zeros_like(self._sums)
-        means = {}
+        means: dict[str, float] = {}
         for loss, value in zip(self.losses, sums, strict=True):
             for name in {loss.loss_name, 'loss'} if loss.loss_name.startswith('loss') else {loss.loss_name}:
                 means[name] = means.get(name, 0.0) + value / max(images, 1)

@@ -21,6 +21,7 @@ class Backbone(PretrainedModule):
     """
 
     MAY_GO_UNUSED = r'(fc|head|classifier)\.'  # of an image classification network
+    recordable = True
 
     def __init__(
         self, pretrained: str | None = None, init_cfg: dict | list | None = None, norm_eval: bool = False
@@ -63,7 +64,6 @@ class StagedBackbone(Backbone):
         out_indices: the stages whose maps are returned.
     """
 
-    recordable = True
     num_stages: int
     out_indices: tuple[int, ...]
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..layers import Linear, adaptive_avg_pool2d, exporting, in_strips, interpolate_bilinear
+from ..layers import Linear, adaptive_avg_pools, exporting, in_strips, interpolate_bilinear
 from ..layers.exporting import low_res_pools as export_low_res_pools
 from ..layers.mlp import MLP, ResidualDWConv, residual
 from ..utils import recompute, stages_to_freeze
@@ -48,18 +48,17 @@ VARIANTS = {
 PYRAMID = (11, 8, 6, 4)  # short sides of the key/value grids when the query grid is 16
 
 
-def low_res_pool(x: Tensor, short_side: int) -> Tensor:
-    """Average-pools B x C x H x W to a grid of that short side and of the map's aspect ratio."""
-    H, W = x.shape[-2:]
-    long_side = round(max(H, W) * short_side / min(H, W) + 0.001)
-    return adaptive_avg_pool2d(x, (short_side, long_side) if W >= H else (long_side, short_side))
+def grid_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """Height and width of the grid with that short side and with the aspect ratio of a map."""
+    long_side = round(max(height, width) * short_side / min(height, width) + 0.001)
+    return (short_side, long_side) if width >= height else (long_side, short_side)
 
 
 def pool_to_grids(x: Tensor, short_sides: Sequence[int]) -> list[Tensor]:
-    """:func:`low_res_pool` to grids of these short sides."""
+    """Average-pools B x C x H x W to grids of these short sides."""
     if exporting():
         return export_low_res_pools(x, short_sides)
-    return [low_res_pool(x, short_side) for short_side in short_sides]
+    return adaptive_avg_pools(x, [grid_size(*x.shape[-2:], short_side) for short_side in short_sides])
 
 
 def to_tokens(x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 from .attention import FFN, MultiheadAttention
 from .deform_conv import build_deform_conv
-from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, interpolate_bilinear
+from .deterministic import AdaptiveAvgPool2d, adaptive_avg_pool2d, adaptive_avg_pools, interpolate_bilinear
 from .exporting import export_forms, exporting
 from .from_host import from_host
 from .linear import Linear
@@ -16,6 +16,7 @@ __all__ = [
     'MSDeformAttention',
     'MultiheadAttention',
     'adaptive_avg_pool2d',
+    'adaptive_avg_pools',
     'full_precision',
     'build_deform_conv',
     'export_forms',

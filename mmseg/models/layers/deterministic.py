@@ -28,6 +28,13 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
     return pool_by_matmul(x, output_size) if needed(x) else F.adaptive_avg_pool2d(x, tuple(output_size))
 
 
+def adaptive_avg_pools(x: Tensor, output_sizes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """:func:`torch.nn.functional.adaptive_avg_pool2d` to several sizes, on CUDA by :func:`pools_by_matmul`."""
+    if x.is_cuda or needed(x):
+        return pools_by_matmul(x, output_sizes)
+    return [F.adaptive_avg_pool2d(x, tuple(size)) for size in output_sizes]
+
+
 class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
     """:func:`adaptive_avg_pool2d` as a layer, to ``output_size`` cells a side."""
 
@@ -57,6 +64,25 @@ def pool_by_matmul(x: Tensor, output_size: Sequence[int]) -> Tensor:
     return _separable(x, output_size, pooling_matrix)
 
 
+def pools_by_matmul(x: Tensor, output_sizes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Adaptive average pooling to several grids, B x C x H x W -> B x C x h x w each: the map is read once for all.
+
+    The rows of all grids are one product with the map as channels-last has it, H x WC. Half precision adds up in it by
+    weights of 0 and 1, which it holds exactly, and goes on in float32.
+    """
+    H, W = x.shape[-2:]
+    heights, widths = zip(*output_sizes, strict=True)
+    full = torch.promote_types(x.dtype, torch.float32)
+    with full_precision(x):
+        rows = _cached(_pooling_sums, H, heights, x.dtype, x.device) @ x.permute(0, 2, 3, 1).flatten(2)
+        rows = rows.to(full) * _cached(_shares, H, heights, full, x.device)[:, None]
+        grids = []
+        for part, width in zip(rows.split(heights, dim=1), widths, strict=True):
+            grid = _cached(pooling_matrix, W, width, full, x.device) @ part.unflatten(2, (W, -1))
+            grids.append(grid.permute(0, 3, 1, 2).to(x.dtype))
+    return grids
+
+
 def resize_by_matmul(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
     """Bilinear resizing, without antialiasing as PyTorch's default, as two matrix products."""
     return _separable(x, size, _bilinear(align_corners))
@@ -82,6 +108,16 @@ def pooling_matrix(inputs: int, outputs: int) -> Tensor:
     cell, position = torch.arange(outputs)[:, None], torch.arange(inputs)
     start, end = cell * inputs // outputs, -(-(cell + 1) * inputs // outputs)
     return ((start <= position) & (position < end)) / (end - start).double()
+
+
+def _pooling_sums(inputs: int, outputs: Sequence[int]) -> Tensor:
+    """The pooling matrices to several lengths, one below the other, with sums in place of means."""
+    return torch.cat([pooling_matrix(inputs, count) for count in outputs]).ceil()
+
+
+def _shares(inputs: int, outputs: Sequence[int]) -> Tensor:
+    """What a row of :func:`_pooling_sums` is to be multiplied with for a mean."""
+    return torch.cat([pooling_matrix(inputs, count) for count in outputs]).amax(dim=1)
 
 
 def bilinear_matrix(inputs: int, outputs: int) -> Tensor:
@@ -119,7 +155,9 @@ def _separable(x: Tensor, size: Sequence[int], matrix_of: Callable[[int, int], T
 
 
 @tensor_cache
-def _cached(matrix_of: Callable, inputs: int, outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _cached(
+    matrix_of: Callable, inputs: int, outputs: int | tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
     return matrix_of(inputs, outputs).to(device, dtype)
 
 

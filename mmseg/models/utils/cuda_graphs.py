@@ -29,8 +29,8 @@ def record_parts(model: nn.Module) -> int:
     """Lets the parts of a model that can be recorded replay what they did before, in place; names of weights stay.
 
     To predict, a part is recorded the second time that inputs of a size, type and mode come, to train the first time,
-    at most ``MOST`` times; others go through it as before. The same kernels run, and give the same bits but for sums of
-    gradients that meet between two parts, which have another order.
+    at most ``MOST`` times; others go through it as before. The same kernels run and give the same bits, but for some
+    sums of gradients, whose order is another one.
 
     Returns:
         How many parts there are; on a CPU they stay as they are.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg.models.layers import adaptive_avg_pool2d, deterministic, interpolate_bilinear
-from mmseg.models.layers.deterministic import pool_by_matmul, resize_by_matmul
+from mmseg.models.layers.deterministic import pool_by_matmul, pools_by_matmul, resize_by_matmul
 
 side = st.integers(1, 40)
 
@@ -28,6 +28,21 @@ def compare(ours, reference, x):
 @given(side, side, side, side)
 def test_pooling_is_pytorch_s(H, W, h, w):
     compare(lambda x: pool_by_matmul(x, (h, w)), lambda x: F.adaptive_avg_pool2d(x, (h, w)), torch.randn(2, 3, H, W))
+
+
+@settings(max_examples=80, deadline=None)
+@given(side, side, st.lists(st.tuples(side, side), min_size=1, max_size=3), st.booleans())
+def test_pooling_to_several_sizes_is_pytorch_s(H, W, sizes, channels_last):
+    x = torch.randn(2, 3, H, W)
+    x = x.contiguous(memory_format=torch.channels_last) if channels_last else x
+    for grid, size in zip(pools_by_matmul(x, sizes), sizes, strict=True):
+        assert grid.shape[1] == 1 or grid.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(grid, F.adaptive_avg_pool2d(x, size), atol=2e-5, rtol=1e-5)
+    compare(
+        lambda x: torch.cat([grid.flatten() for grid in pools_by_matmul(x, sizes)]),
+        lambda x: torch.cat([F.adaptive_avg_pool2d(x, size).flatten() for size in sizes]),
+        x,
+    )
 
 
 @settings(max_examples=80, deadline=None)
@@ -60,6 +75,17 @@ def test_half_precision_is_left_for_the_sums_only():
         half = pool_by_matmul(x.bfloat16(), (4, 4))
     assert half.dtype is torch.bfloat16
     torch.testing.assert_close(half, F.adaptive_avg_pool2d(x.bfloat16().float(), (4, 4)).bfloat16())
+
+
+def test_half_precision_of_several_sizes():
+    """Sums of an axis are rounded once more than PyTorch's."""
+    x, sizes = 100 * torch.randn(2, 3, 96, 130).bfloat16() + 50, [(16, 21), (11, 15), (4, 5)]
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        grids = pools_by_matmul(x, sizes)
+    for grid, size in zip(grids, sizes, strict=True):
+        expected = F.adaptive_avg_pool2d(x.double(), size)
+        assert grid.dtype is torch.bfloat16
+        assert (grid - expected).norm() <= 2**-8 * expected.norm()
 
 
 def test_what_inference_made_trains():
