@@ -148,3 +148,25 @@ def test_no_second_derivative():
     (first,) = torch.autograd.grad(fused(*args).square().sum(), args[:1], create_graph=True)
     with pytest.raises(RuntimeError, match='once_differentiable'):
         first.sum().backward()
+
+
+def test_an_mlp_has_the_same_gradients_with_them(monkeypatch):
+    """And keeps what comes before GELU alone: nothing is checkpointed."""
+    from mmseg.models.layers import mlp as module
+    from mmseg.models.layers.dwconv_kernels import FusedDWConv
+
+    torch.manual_seed(0)
+    mlp, x = module.MLP(4, 5), torch.randn(2, 4, 9, 7, requires_grad=True)
+    out = mlp(x)
+    expected = [out, *torch.autograd.grad(out.square().sum(), [x, *mlp.parameters()])]
+    monkeypatch.setattr(module, 'checkpoint', None)
+    if INTERPRETED:
+        monkeypatch.setattr(module, 'plain_on_gpu', lambda x: True)
+        monkeypatch.setattr(module, '_kernels_on', lambda device: FusedDWConv)
+    else:
+        mlp, x = mlp.cuda(), x.detach().cuda().requires_grad_()
+    out = mlp(x)
+    found = [out, *torch.autograd.grad(out.square().sum(), [x, *mlp.parameters()])]
+    tolerance = 1e-5 if INTERPRETED else 1e-2  # TensorFloat-32
+    for a, b in zip(found, expected, strict=True):
+        assert (a.cpu() - b).norm() <= tolerance * b.norm()
