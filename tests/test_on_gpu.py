@@ -11,6 +11,7 @@ from mmengine.structures import PixelData
 
 from mmseg.engine.optimizers import AmpOptimWrapper, OptimWrapper
 from mmseg.models.layers import MSDeformAttention, from_host, ms_deform_attn
+from mmseg.models.layers.mlp import MLP, ResidualDWConv
 from mmseg.models.utils import record_parts
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -336,3 +337,102 @@ class TestDeformableAttention:
         value, points, weights = (x.detach() for x in self.inputs())
         with pytest.raises(ValueError, match='do not go with levels'):
             ms_deform_attn(value, [(16, 16), (32, 32), (64, 65)], points, weights)
+
+
+class TestDepthwiseConvolution:
+    """The kernels against PyTorch's convolution, at published sizes. Odd ones:
+    test_models/test_layers/test_dwconv_kernels.py."""
+
+    SIZES = [(8, 384, 128, 128), (2, 2560, 16, 16), (1, 48, 11, 15)]
+
+    def inputs(self, size, dtype=torch.float32):
+        torch.manual_seed(0)
+        conv = ResidualDWConv(size[1]).cuda()
+        x = torch.randn(size, device='cuda').to(dtype).contiguous(memory_format=torch.channels_last)
+        return conv, x.requires_grad_(), torch.randn_like(x)
+
+    def with_gradients(self, conv, x, gradient, gelu=False, mixed=None):
+        with torch.autocast('cuda', dtype=mixed or torch.bfloat16, enabled=mixed is not None):
+            out = conv(x, gelu=gelu)
+        assert 'FusedDWConv' in out.grad_fn.name()
+        return [out.detach(), *torch.autograd.grad(out, [x, *conv.parameters()], gradient)]
+
+    def expected(self, conv, x, gradient, gelu=False):
+        """In float32 without TensorFloat-32, of what GELU is rounded to."""
+        act = torch.nn.functional.gelu(x) if gelu else x
+        y = act.detach().float().requires_grad_()
+        with torch.backends.cudnn.flags(enabled=False):
+            out = y + torch.nn.Conv2d.forward(conv, y)
+            of_y, *of_weights = torch.autograd.grad(out, [y, *conv.parameters()], gradient.float())
+        if gelu:
+            z = x.detach().float().requires_grad_()
+            (of_y,) = torch.autograd.grad(torch.nn.functional.gelu(z), z, of_y)
+        return [out.detach(), of_y, *of_weights]
+
+    @pytest.mark.parametrize('gelu', [False, True])
+    @pytest.mark.parametrize('mixed', [None, torch.bfloat16, torch.float16])
+    @pytest.mark.parametrize('size', SIZES)
+    def test_results_and_gradients(self, size, mixed, gelu):
+        args = self.inputs(size, mixed or torch.float32)
+        found, expected = self.with_gradients(*args, gelu, mixed), self.expected(*args, gelu)
+        for a, b, dtype in zip(found, expected, [args[1].dtype] * 2 + [torch.float32] * 2, strict=True):
+            assert a.dtype is dtype
+            tolerance = 1e-5 if dtype is torch.float32 else torch.finfo(dtype).eps
+            if gelu and mixed:  # where the kernel's GELU is rounded the other way, the weights' sums notice
+                tolerance = max(tolerance, 1e-3)
+            assert (a.double() - b.double()).norm() <= tolerance * b.double().norm()
+        assert all(torch.equal(a, b) for a, b in zip(found, self.with_gradients(*args, gelu, mixed), strict=True))
+
+    def test_what_is_not_finite_stays_where_it_is(self):
+        conv, x, gradient = self.inputs((2, 48, 32, 32))
+        expected = self.with_gradients(conv, x, gradient)
+        with torch.no_grad():
+            x[1, 5, 9, 7] = gradient[1, 5, 9, 7] = float('nan')
+        near = torch.zeros(x.shape, dtype=torch.bool, device='cuda')
+        near[1, 5, 8:11, 6:9] = True
+        channel = torch.arange(48, device='cuda') == 5
+        found = self.with_gradients(conv, x, gradient)
+        for a, b, reached in zip(found, expected, (near, near, channel, channel), strict=True):
+            assert a[reached].isnan().all() and torch.equal(a[~reached], b[~reached])
+
+    def test_types_are_those_of_pytorch(self):
+        conv, x, _ = self.inputs((1, 48, 11, 15))
+        for mixed in (None, torch.bfloat16, torch.float16):
+            for dtype in (torch.float32, torch.bfloat16, torch.float16):
+                if mixed is None and dtype is not torch.float32:
+                    continue
+                with torch.autocast('cuda', dtype=mixed or torch.bfloat16, enabled=mixed is not None):
+                    wanted = x.to(dtype) + torch.nn.Conv2d.forward(conv, x.to(dtype))
+                    assert conv(x.to(dtype)).dtype is wanted.dtype
+
+    def test_an_mlp_keeps_no_more_than_when_it_is_checkpointed(self, monkeypatch):
+        """And gives the same gradients."""
+        torch.manual_seed(0)
+        mlp, x = MLP(48, 8).cuda(), torch.randn(2, 48, 64, 64, device='cuda', requires_grad=True)
+        found = []
+        for _ in range(2):
+            before = torch.cuda.memory_allocated()
+            out = mlp(x)
+            kept = torch.cuda.memory_allocated() - before
+            found.append((kept, out.detach(), *torch.autograd.grad(out.square().sum(), [x, *mlp.parameters()])))
+            del out
+            monkeypatch.setattr(ResidualDWConv, 'kernels_for', lambda conv, x: None)
+        (kept, *found), (checkpointed, *expected) = found
+        assert kept <= 1.01 * checkpointed
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
+
+    def test_what_is_counted_or_compiled_goes_through_operators_of_pytorch(self):
+        from mmseg.analysis.flops import count
+
+        class Layer(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv = ResidualDWConv(3)
+
+            def forward(self, image, mode):
+                return self.conv(image)
+
+        assert count(Layer().cuda(), (8, 8)) == count(Layer(), (8, 8))
+        conv, x, _ = self.inputs((1, 48, 11, 15))
+        compiled = torch.compile(conv, backend='eager', fullgraph=True)(x)
+        torch.testing.assert_close(compiled, conv(x), rtol=1e-3, atol=1e-3)

@@ -1,5 +1,7 @@
 """The MLP of LRFormer's blocks and what it is made of. Maps are B x C x H x W throughout."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from .exporting import exporting
 from .linear import linear, linear_gelu, product, served_by_onednn
 from .strips import in_strips, strips, strips_and_halos
+from .triton_kernels import Kernels, kernels_on, plain_on_gpu
 
 
 def residual(x: Tensor, branch: Tensor) -> Tensor:
@@ -22,10 +25,39 @@ class ResidualDWConv(nn.Conv2d):
     def __init__(self, dim: int) -> None:
         super().__init__(dim, dim, 3, padding=1, groups=dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, gelu: bool = False) -> Tensor:
+        if kernels := self.kernels_for(x):
+            return kernels.apply(x, self.weight, self.bias, gelu)
+        x = F.gelu(x) if gelu else x
         if exporting() or served_by_onednn(x, self.weight):  # one convolution, whose central weights are greater by 1
             return self._conv_forward(x, self.weight + _CENTRE, self.bias)
         return residual(x, super().forward(x))
+
+    def kernels_for(self, x: Tensor) -> Kernels | None:
+        """Those of :mod:`.dwconv_kernels`, for a plain tensor on a GPU; they keep x alone for the backward pass."""
+        return _kernels_on(x.device) if plain_on_gpu(x) and not exporting() and self.fits_kernels(x) else None
+
+    def fits_kernels(self, x: Tensor) -> bool:
+        """Whether they take x, and their result has the type that PyTorch's has; of what does not, PyTorch says why."""
+        kind = x.device.type
+        mixed = torch.is_autocast_enabled(kind) and x.dtype is torch.get_autocast_dtype(kind)
+        return (
+            (x.dim() == 4 and x.shape[1] == self.in_channels)
+            and x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+            and (mixed or x.dtype is self.weight.dtype)
+        )
+
+
+@lru_cache
+def _kernels_on(device: torch.device) -> Kernels | None:
+    return kernels_on(device, _tried, 'the depthwise convolution goes through cuDNN')
+
+
+def _tried(device: torch.device) -> Kernels:
+    from .dwconv_kernels import FusedDWConv
+
+    FusedDWConv.apply(*(torch.ones(size, device=device) for size in ((1, 16, 1, 1), (16, 1, 3, 3), (16,))), False)
+    return FusedDWConv
 
 
 _CENTRE = torch.zeros(3, 3)
@@ -64,11 +96,14 @@ class MLP(nn.Module):
             return self.fc2(self.conv(self.fc1(x, gelu=True)))
         if served_by_onednn(x, self.fc1.weight) and len(strips(x.shape[2], self.numbers_a_row(x), x.device)) > 1:
             return _MLPInStrips.apply(self, x, *self.parameters())
+        hidden = self.fc1(x)
+        if self.conv.kernels_for(hidden):
+            return self.fc2(self.act_and_conv(hidden))
         # One wide map less to keep: what follows from it is cheap to repeat.
-        return self.fc2(checkpoint(self.act_and_conv, self.fc1(x), use_reentrant=False, preserve_rng_state=False))
+        return self.fc2(checkpoint(self.act_and_conv, hidden, use_reentrant=False, preserve_rng_state=False))
 
     def act_and_conv(self, hidden: Tensor) -> Tensor:
-        return self.conv(F.gelu(hidden))
+        return self.conv(hidden, gelu=True)
 
     def numbers_a_row(self, x: Tensor) -> int:
         """Of the wide maps of one image."""

@@ -7,14 +7,12 @@ levels together, level after level, each row by row.
 """
 
 import itertools
-import logging
 import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -23,6 +21,7 @@ from .from_host import from_host
 from .linear import Linear
 from .strips import strips
 from .tensor_cache import tensor_cache
+from .triton_kernels import Kernels, kernels_on, plain_on_gpu
 
 
 def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
@@ -49,7 +48,7 @@ def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
     if exporting():
         return _sample_for_export(value.to(dtype), points, weights, shapes).to(value.dtype)
     trains = torch.is_grad_enabled() and any(x.requires_grad for x in (value, points, weights))
-    if _plain_on_gpu(value) and (fused := _fused_for(value, trains)):
+    if plain_on_gpu(value) and (fused := _fused_for(value, trains)):
         _check_sizes(value, shapes, points, weights)
         return fused.apply(value, points, weights, _sides(shapes, 1, value))
     args = value.to(dtype), points, weights
@@ -62,7 +61,7 @@ def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
     return out.to(value.dtype)
 
 
-def _fused_for(value: Tensor, trains: bool) -> type[torch.autograd.Function] | None:
+def _fused_for(value: Tensor, trains: bool) -> Kernels | None:
     """The kernels for a plain tensor on a GPU; None where they are not to be had, or would not keep a promise."""
     if value.dtype not in (torch.float32, torch.bfloat16, torch.float16):
         return None
@@ -72,24 +71,16 @@ def _fused_for(value: Tensor, trains: bool) -> type[torch.autograd.Function] | N
 
 
 @lru_cache
-def _fused_on(device: torch.device) -> type[torch.autograd.Function] | None:
-    """The kernels, tried once on a device: Triton is not everywhere, and needs a C compiler to launch what it makes."""
-    try:
-        from .deform_attn_kernels import FusedDeformAttn
+def _fused_on(device: torch.device) -> Kernels | None:
+    return kernels_on(device, _tried, 'deformable attention goes through embedding_bag')
 
-        one = torch.ones(1, 1, 1, 1, 1, 2, device=device)
-        sides = torch.ones(2, dtype=torch.int64, device=device)
-        FusedDeformAttn.apply(one[..., 0, 0], one, one[..., 0], sides)
-    except ModuleNotFoundError:
-        return None
-    except Exception as error:
-        print_log(
-            f'deformable attention goes through embedding_bag, which is slower: Triton makes no kernels for {device} '
-            f'here ({type(error).__name__}: {error}). It needs a C compiler (gcc or clang, or the variable CC)',
-            logger='current',
-            level=logging.WARNING,
-        )
-        return None
+
+def _tried(device: torch.device) -> Kernels:
+    from .deform_attn_kernels import FusedDeformAttn
+
+    one = torch.ones(1, 1, 1, 1, 1, 2, device=device)
+    sides = torch.ones(2, dtype=torch.int64, device=device)
+    FusedDeformAttn.apply(one[..., 0, 0], one, one[..., 0], sides)
     return FusedDeformAttn
 
 
@@ -105,23 +96,12 @@ def _check_sizes(value: Tensor, shapes: Sequence[tuple[int, int]], points: Tenso
         )
 
 
-def _plain_on_gpu(x: Tensor) -> bool:
-    """Whether this is a GPU's own memory, now: nothing that is traced, compiled, faked or counted."""
-    return (
-        x.is_cuda
-        and type(x) in (Tensor, nn.Parameter)
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
-        and not torch._C._len_torch_dispatch_stack()
-    )
-
-
 def _sides(shapes: Sequence[tuple[int, int]], times: int, x: Tensor) -> Tensor:
     """Width and height of each level, ``times`` times over, where ``x`` is: L x times x 2 whole numbers in a row."""
     sides = tuple(side for height, width in shapes for side in (width, height) * times)
     if exporting():
         return scalars(sides, x.device)
-    return _kept_on_gpu(sides, x.device) if _plain_on_gpu(x) else torch.tensor(sides, device=x.device)
+    return _kept_on_gpu(sides, x.device) if plain_on_gpu(x) else torch.tensor(sides, device=x.device)
 
 
 @tensor_cache

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmseg.models.layers import triton_kernels
+
 LAYER = importlib.import_module('mmseg.models.layers.ms_deform_attn')  # the function has its name
 KERNELS = 'mmseg.models.layers.deform_attn_kernels'
 
@@ -51,14 +53,14 @@ class TestWithoutKernels:
     def test_triton_that_makes_none_is_said_so(self, fused_on, monkeypatch):
         """As where there is no C compiler: here, because it has no kernels for a CPU."""
         said = []
-        monkeypatch.setattr(LAYER, 'print_log', lambda message, **_: said.append(message))
+        monkeypatch.setattr(triton_kernels, 'print_log', lambda message, **_: said.append(message))
         assert fused_on(torch.device('cpu')) is None
         assert len(said) == 1 and 'embedding_bag, which is slower' in said[0] and 'C compiler' in said[0]
 
     def test_where_triton_is_missing_nothing_is_said(self, fused_on, monkeypatch):
         monkeypatch.delitem(sys.modules, KERNELS, raising=False)
         monkeypatch.setitem(sys.modules, 'triton', None)
-        monkeypatch.setattr(LAYER, 'print_log', None)
+        monkeypatch.setattr(triton_kernels, 'print_log', None)
         assert fused_on(torch.device('cpu')) is None
 
     def test_sizes_that_do_not_fit(self):
