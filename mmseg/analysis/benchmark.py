@@ -68,7 +68,6 @@ class Worker:
         self.what = f'{work} with {checkout}'
         self.process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name('benchmark_works.py'), work, json.dumps(vars(options))],
-            cwd=checkout,
             env=env,
             text=True,
             stdin=subprocess.PIPE,

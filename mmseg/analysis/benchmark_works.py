@@ -39,10 +39,18 @@ def kind(prepare: Callable) -> Callable:
     return prepare
 
 
+def package() -> Path:
+    """The ``mmseg`` of the checkout at work, which may be older than ``mmseg.zoo``."""
+    import mmseg
+
+    return Path(mmseg.__file__).parent
+
+
 def config_of(variant: str, shape: tuple[int, int]) -> Config:
     """ADE20K's config of a variant ('t', 't+'), with crops of that shape and random weights."""
+    home = next(folder for folder in (package() / 'shipped', package().parent) if (folder / 'configs_local').is_dir())
     leaf = 't-plus-160k_ade20k-512x512' if variant.endswith('+') else 't-160k_ade20k'
-    cfg = Config.fromfile(f'configs_local/lrformer/lrformer-{leaf}.py')
+    cfg = Config.fromfile(home / f'configs_local/lrformer/lrformer-{leaf}.py')
     cfg.model.backbone.variant = variant.rstrip('+')
     cfg.model.backbone.pop('init_cfg', None)
     cfg.model.data_preprocessor['size'] = shape
@@ -246,7 +254,8 @@ def exported(variant: str, shape: tuple[int, int], options: argparse.Namespace) 
 @kind
 def start(variant: str, shape: tuple[int, int], options: argparse.Namespace) -> Callable:
     """Starting Python and importing the package."""
-    return lambda: subprocess.run([sys.executable, '-c', 'import mmseg.apis'], check=True)
+    # With -c, what lies in the working folder comes before all else.
+    return lambda: subprocess.run([sys.executable, '-c', 'import mmseg.apis'], check=True, cwd=package().parent)
 
 
 @kind

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-from pathlib import Path
 
 from .parser import Parser, add_cfg_options
 
@@ -40,16 +39,13 @@ def run(args: argparse.Namespace) -> None:
 
     from mmseg.analysis import benchmark
     from mmseg.analysis.benchmark_works import parse_work
-    from mmseg.checkpoints import is_remote
     from mmseg.zoo import config_file, is_name
 
     works = args.works or (benchmark.EVALUATION if args.config else benchmark.STANDARD)
     for work in works:
         parse_work(work)
-    if args.config:  # the processes work in other folders
-        args.config = os.path.abspath(config_file(args.config) if is_name(args.config) else args.config)
-    if args.checkpoint and not is_remote(args.checkpoint):
-        args.checkpoint = str(Path(args.checkpoint).absolute())
+    if args.config and is_name(args.config):
+        args.config = config_file(args.config)
     results = benchmark.run(works, args)
     against = f' against {args.against}' if args.against else ''
     Console(width=150).print(benchmark.table(results, f'{args.rounds} rounds, {args.threads} threads{against}'))

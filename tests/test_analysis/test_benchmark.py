@@ -1,8 +1,11 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -91,6 +94,31 @@ def test_the_command(tmp_path):
     work = result['works']['forward-n-32x64']
     assert set(work) == {'ours', 'theirs', 'control'} and all(work[name]['seconds'] > 0 for name in work)
     assert '1 rounds, 1 threads' in done.stdout
+
+
+def test_paths_are_meant_from_where_the_command_is_given(tmp_path):
+    base = ROOT / 'configs_local/lrformer/lrformer-n_scenes-128x128.py'
+    (tmp_path / 'mine.py').write_text(f'_base_ = {str(base)!r}\n')
+    (tmp_path / 'classes.txt').write_text('road\ncar\n')
+    pixels = np.zeros((32, 40, 3), np.uint8)
+    for folder, picture in (('images', pixels), ('labels', pixels[..., 0])):
+        (tmp_path / 'data' / folder).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / 'data' / folder / 'a.png'), picture)
+    dataset = dict(
+        type='BaseSegDataset',
+        data_root='data',
+        metainfo=dict(classes='classes.txt'),
+        img_suffix='.png',
+        data_prefix=dict(img_path='images', seg_map_path='labels'),
+        pipeline=[dict(type=name) for name in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')],
+    )
+    command = [*COMMAND, 'network', 'start', '--config', 'mine.py', '--rounds', '1', '--warm-up', '0', '--threads', '1']
+    command += ['--cfg-options', f'test_dataloader.dataset={dict(dataset, _delete_=True)}', 'num_classes=2']
+    command += ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_work_that_fails_ends_the_command():

@@ -1,3 +1,4 @@
+import codecs
 import functools
 import os
 import pickle
@@ -17,6 +18,7 @@ from torch import nn
 
 from mmseg.checkpoints import load_checkpoint_file
 
+FROM_BUFFER = np.empty(1).__reduce_ex__(5)[0]  # by which numpy rebuilds arrays
 WEIGHTS = {'a.weight': torch.arange(6.0).view(2, 3), 'a.bias': torch.zeros(2)}
 
 
@@ -111,6 +113,27 @@ def test_a_pickle_that_runs_a_command_is_refused_by_name(tmp_path, place, comman
     assert not target.exists()
 
 
+def test_tensors_with_attributes_are_read_without_them(tmp_path):
+    tensor, parameter = torch.arange(3.0), nn.Parameter(torch.ones(2))
+    tensor.note = parameter.note = 'no weight'
+    torch.save({'a': tensor, 'b': parameter}, tmp_path / 'c.pth')
+    read = load_checkpoint_file(tmp_path / 'c.pth')['state_dict']
+    assert read['a'].tolist() == [0, 1, 2] and read['b'].tolist() == [1, 1]
+    assert not hasattr(read['a'], 'note') and not hasattr(read['b'], 'note')
+
+
+def test_an_archive_that_was_packed_again_is_read(tmp_path):
+    torch.save(WEIGHTS, tmp_path / 'saved.pth')
+    with (
+        zipfile.ZipFile(tmp_path / 'saved.pth') as saved,
+        zipfile.ZipFile(tmp_path / 'packed.pth', 'w', zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in saved.namelist():
+            packed.writestr(name, saved.read(name))
+    read = load_checkpoint_file(tmp_path / 'packed.pth')['state_dict']
+    assert all(torch.equal(read[name], value) for name, value in WEIGHTS.items())
+
+
 @pytest.mark.parametrize(
     'payload',
     [
@@ -123,11 +146,15 @@ def test_a_pickle_that_runs_a_command_is_refused_by_name(tmp_path, place, comman
         Call(np.empty(0).__reduce__()[0], HistoryBuffer, (0,), b'b'),
         Call(np.empty(0).__reduce__()[0], np.ndarray, (0,), b'b', state=(1, (1,), np.dtype('f8'), False, ['x'])),
         Call(np.float64(0).__reduce__()[0], np.dtype('f8'), b'short'),
+        Call(FROM_BUFFER, 'text', np.dtype('f8'), (1,), 'C'),
+        Call(torch._utils._rebuild_tensor_v2, 5, 0, (1,), (1,), False, OrderedDict()),
+        Call(torch._tensor._rebuild_from_type_v2, torch.device, torch.Tensor, ('cpu',), {}),
+        Call(codecs.encode, 'text', 'rot13'),
     ],
 )
 def test_harmless_classes_are_refused_what_would_not_be_harmless(tmp_path, payload):
     torch.save({'state_dict': WEIGHTS, 'meta': {'a': [payload]}}, tmp_path / 'evil.pth')
-    with pytest.raises(ValueError, match=r'evil\.pth: refused: its pickle asks for .*(getattr|numpy)'):
+    with pytest.raises(ValueError, match=r'evil\.pth: refused: its pickle asks for .*(getattr|numpy|torch|codecs)'):
         load_checkpoint_file(tmp_path / 'evil.pth')
 
 

@@ -38,12 +38,9 @@ def find_class_list(tree: Tree) -> ClassList | None:
     Raises:
         ValueError: it cannot be understood, or there are two that differ.
     """
-    found = [
-        parse_class_list(tree.read(name).decode('utf-8-sig', errors='replace'), name)
-        for name in tree.with_suffix(*SUFFIXES)
-        if PurePosixPath(name).stem.lower() in FILES
-    ]
-    found = [one for one in found if one is not None]
+    files = [name for name in tree.with_suffix(*SUFFIXES) if PurePosixPath(name).stem.lower() in FILES]
+    read = [parse_class_list(tree.read(name).decode('utf-8-sig', errors='replace'), name) for name in files]
+    found = [one for one in read if one is not None]
     if any(one.names != found[0].names for one in found):
         raise ValueError(f'{" and ".join(one.file for one in found)} name different classes: say which, --classes FILE')
     return next((one for one in found if one.palette), found[0] if found else None)
@@ -60,10 +57,10 @@ def parse_class_list(text: str, file: str) -> ClassList | None:
         del lines[0]
     if not lines:
         return None
-    rows = next(([way.fullmatch(line) for line in lines] for way in WAYS if all(map(way.fullmatch, lines))), None)
-    if rows is None:
+    ways = ([row.groupdict() for row in map(way.fullmatch, lines) if row] for way in WAYS)
+    groups = next((groups for groups in ways if len(groups) == len(lines)), None)
+    if groups is None:
         raise ValueError(f"'{file}' names no classes, one a line, with or without 'red green blue' or an index")
-    groups = [row.groupdict() for row in rows]
     names = [group['name'].strip() for group in groups]
     if len(set(names)) < len(names):
         raise ValueError(f"'{file}' has the class {next(n for n in names if names.count(n) > 1)!r} twice")

@@ -9,7 +9,7 @@ import numpy as np
 from mmseg.utils.image_file import decode, read_bytes
 
 from .reading import UNUSED, entry_of, note_unlabelled, once_each, read_json, the_image
-from .shapes import Area, Bitmap, Polygons, Shape
+from .shapes import Area, Polygons, Runs, Shape
 from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
 
@@ -130,7 +130,8 @@ def _shape(annotation: dict, index: int | None) -> Shape | None:
     if index is None or not segmentation:
         return None
     if isinstance(segmentation, dict):
-        return Bitmap(index, 0, 0, tuple(map(int, segmentation['size'])), segmentation['counts'], 'column-runs')
+        height, width = map(int, segmentation['size'])
+        return Runs(index, 0, 0, (height, width), segmentation['counts'], by_columns=True)
     rings = tuple(np.reshape(ring, (-1, 2)).astype(np.float64) for ring in segmentation if len(ring) >= 6)
     return Polygons(index, rings) if rings else None
 

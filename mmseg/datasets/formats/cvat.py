@@ -1,11 +1,12 @@
 """CVAT: "CVAT for images 1.1", an XML file."""
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 
 import numpy as np
 
 from .reading import DAMAGED, UNUSED, entry_of, note_unlabelled, once_each, the_image
-from .shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
+from .shapes import Ellipse, Polygons, Runs, Shape, rectangle
 from .source import BACKGROUND, ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
 
@@ -25,13 +26,14 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
             notes.add(DAMAGED, f'{name} ({error})', left_out=True)
     if not roots:
         return None
-    listed = {
-        label.findtext('name', '').strip(): _colour(label.findtext('color'))
-        for _, root in roots
-        for label in root.iterfind('meta//labels/label')
-    }
-    used = sorted({shape.get('label') for _, root in roots for image in root.iterfind('image') for shape in image})
-    classes = ClassNames([*listed, *(name for name in used if name not in listed and name)], ignore_rest)
+    listed = {}
+    for name, root in roots:
+        for entry in root.iterfind('meta//labels/label'):
+            text, colour = entry.findtext('name', '').strip(), entry.findtext('color', '')
+            with entry_of(name, 'label', {'name': text, 'color': colour}):
+                listed[text] = _colour(colour)
+    used = sorted({label for _, root in roots for image in root.iterfind('image') for _, label in _labelled(image)})
+    classes = ClassNames([*listed, *(name for name in used if name not in listed)], ignore_rest)
     samples = []
     for name, root in roots:
         for track in root.iterfind('track'):
@@ -41,23 +43,34 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
             if image is None:
                 continue
             shapes = []
-            for entry in sorted((e for e in element if e.get('label')), key=lambda e: float(e.get('z_order') or 0)):
+            for entry, label in _labelled(element):
                 with entry_of(name, entry.tag, entry.attrib):
-                    shape = _shape(entry, classes.index(entry.get('label')))
+                    level, shape = float(entry.get('z_order') or 0), _shape(entry, classes.index(label))
                 if shape is None:
-                    notes.add(UNUSED, f'{element.get("name")}: {entry.tag} {entry.get("label")!r}')
+                    notes.add(UNUSED, f'{element.get("name")}: {entry.tag} {label!r}')
                 else:
-                    shapes.append(shape)
-            size = (int(element.get('height') or 0), int(element.get('width') or 0))
+                    shapes.append((level, shape))
+            shapes.sort(key=lambda pair: pair[0])
+            with entry_of(name, 'image', element.attrib):
+                size = int(element.get('height') or 0), int(element.get('width') or 0)
             subset = split_of(f'{element.get("subset") or ""}/x')
             split = subset or split_of(image) or split_of(name)
-            samples.append(Sample(image, split=split, size=size if all(size) else None, shapes=shapes))
+            in_order = [shape for _, shape in shapes]
+            samples.append(Sample(image, split=split, size=size if all(size) else None, shapes=in_order))
     colours = [[0, 0, 0] if name == BACKGROUND else listed.get(name) for name in classes.names]
     source = Source('CVAT for images', once_each(samples, notes), classes.names, notes=notes, drawn=True)
-    source.palette = colours if all(colours) else None
+    known = [colour for colour in colours if colour is not None]
+    source.palette = known if len(known) == len(colours) else None
     source.fill = classes.fill
     note_unlabelled(tree, source)
     return source
+
+
+def _labelled(image: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, str]]:
+    """The shapes of an image that have a label, with it."""
+    for entry in image:
+        if label := entry.get('label'):
+            yield entry, label
 
 
 def _shape(entry: ElementTree.Element, index: int) -> Shape | None:
@@ -70,15 +83,15 @@ def _shape(entry: ElementTree.Element, index: int) -> Shape | None:
     if entry.tag == 'box' and not float(entry.get('rotation') or 0):
         return rectangle(index, *numbers('xtl', 'ytl', 'xbr', 'ybr'))
     if entry.tag == 'ellipse':
-        centre, radii = tuple(numbers('cx', 'cy')), tuple(numbers('rx', 'ry'))
-        return Ellipse(index, centre, radii, float(entry.get('rotation') or 0))
+        x, y, across, down = numbers('cx', 'cy', 'rx', 'ry')
+        return Ellipse(index, (x, y), (across, down), float(entry.get('rotation') or 0))
     if entry.tag == 'mask':
         left, top, width, height = map(int, numbers('left', 'top', 'width', 'height'))
         runs = [int(run) for run in entry.get('rle', '').split(',')]
-        return Bitmap(index, top, left, (height, width), runs, 'runs')
+        return Runs(index, top, left, (height, width), runs)
     return None
 
 
-def _colour(text: str | None) -> list[int] | None:
-    code = (text or '').lstrip('#')
+def _colour(text: str) -> list[int] | None:
+    code = text.lstrip('#')
     return [int(code[i : i + 2], 16) for i in (0, 2, 4)] if len(code) == 6 else None

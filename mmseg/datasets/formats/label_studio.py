@@ -32,7 +32,8 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
             tasks.append((name, document))
     if not tasks:
         return None
-    results, used = [], set()
+    results = []
+    used: set[str] = set()
     for name, task in tasks:
         with entry_of(name, 'task', task):
             found = _results(task, name, notes)

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from .reading import DAMAGED, UNUSED, entry_of, note_unlabelled, once_each, read_json, the_image
-from .shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
+from .shapes import Ellipse, Png, Polygons, Shape, rectangle
 from .source import ClassNames, Notes, Sample, Source
 from .tree import Tree, split_of
 
@@ -35,7 +35,8 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
         image = the_image(tree, str(document.get('imagePath') or PurePosixPath(name).stem), name, notes)
         if image is None:
             continue
-        size = (document.get('imageHeight'), document.get('imageWidth'))
+        with entry_of(name, 'size', [document.get('imageHeight'), document.get('imageWidth')]):
+            size = int(document.get('imageHeight') or 0), int(document.get('imageWidth') or 0)
         shapes = []
         for entry in document['shapes']:
             with entry_of(name, 'shape', entry):
@@ -62,5 +63,5 @@ def _shape(entry: dict, index: int) -> Shape | None:
         return Ellipse(index, tuple(points[0]), (radius, radius))
     if kind == 'mask' and entry.get('mask') and len(points):
         left, top = points.min(axis=0)
-        return Bitmap(index, round(top), round(left), None, entry['mask'], 'png')
+        return Png(index, round(top), round(left), entry['mask'])
     return None

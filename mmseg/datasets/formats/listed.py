@@ -54,13 +54,15 @@ def splits_of_lists(tree: Tree, samples: list[Sample]) -> dict[str, str]:
         path = PurePosixPath(sample.image)
         by_name[path.stem] = by_name[path.name] = by_name[sample.image] = sample.image
         by_name[str(path.with_suffix(''))] = sample.image
-    found = {}
+    found: dict[str, str] = {}
     for name in lists:
         words = [
             line.split()[0] for line in tree.read(name).decode('utf-8-sig', 'replace').splitlines() if line.strip()
         ]
         images = [by_name.get(word.lstrip('./')) or by_name.get(PurePosixPath(word).stem) for word in words]
-        found |= {image: strip_split(PurePosixPath(name).stem)[0] for image in images if image is not None}
+        split, _ = strip_split(PurePosixPath(name).stem)
+        if split is not None:
+            found |= {image: split for image in images if image is not None}
     return found
 
 

@@ -86,13 +86,13 @@ def find(tree: Tree, labels: str | None = None, by_content: bool = True) -> Sour
             found[image.path].append(label.path)
     if not found:
         return None
-    for image, several in found.items():
+    for path, several in found.items():
         if len(several) > 1:
-            notes.add(SEVERAL, f'{image}: {", ".join(several[:3])}', left_out=True)
-    pairs = {image: several[0] for image, several in found.items() if len(several) == 1}
-    for image in by_key.values():
-        if image.path not in found:
-            notes.add(UNLABELLED, image.path, left_out=True)
+            notes.add(SEVERAL, f'{path}: {", ".join(several[:3])}', left_out=True)
+    pairs = {path: several[0] for path, several in found.items() if len(several) == 1}
+    for one in by_key.values():
+        if one.path not in found:
+            notes.add(UNLABELLED, one.path, left_out=True)
     samples = [Sample(image, label, split_of(image) or split_of(label)) for image, label in sorted(pairs.items())]
     return Source('images and label maps', samples, notes=notes)
 
@@ -127,7 +127,8 @@ def _read_name(path: str) -> Name:
 
 def _role(token: str) -> tuple[str, str]:
     """'label', 'image' or '', and what is left of the word: 'train' of 'trainannot', '7' of 'mask7'."""
-    word, digits = re.fullmatch(r'(.*?)(\d*)', token).groups()
+    word = token.rstrip('0123456789')
+    digits = token[len(word) :]
     for words, role in ((LABEL_WORDS, 'label'), (IMAGE_WORDS, 'image')):
         if word in words:
             return role, digits

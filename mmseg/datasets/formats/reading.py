@@ -1,7 +1,7 @@
 """Reading annotation files of which some may be empty, cut, or of another kind."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,7 +57,7 @@ def the_image(tree: Tree, text: str, beside: str, notes: Notes) -> str | None:
     return None
 
 
-def note_unlabelled(tree: Tree, source: Source, others: set[str] = frozenset()) -> None:
+def note_unlabelled(tree: Tree, source: Source, others: Set[str] = frozenset()) -> None:
     """Count the images that no sample has; ``others`` are label maps and the like."""
     used = {sample.image for sample in source.samples} | others
     for name in tree.images:

@@ -111,24 +111,21 @@ class Ellipse(Shape):
 
 @dataclass(frozen=True)
 class Bitmap(Shape):
-    """Pixels in a window whose upper left one is (top, left).
-
-    Attributes:
-        top, left: the window.
-        shape: (height, width) of the window; None for the encoded image's own.
-        coded: the pixels: a mask, run lengths, or a PNG file as text.
-        coding: which: 'runs' (row by row), 'column-runs' (column by column, as COCO has them; a list, or COCO's text)
-            or 'png' (base64). Runs are of pixels outside and inside in turn, outside first.
-    """
+    """Pixels in a window whose upper left one is (top, left), which may lie outside of the image in part."""
 
     top: int
     left: int
-    shape: tuple[int, int] | None
-    coded: Sequence[int] | str | bytes
-    coding: str
+
+    @abstractmethod
+    def mask(self) -> np.ndarray:
+        """Which pixels of the window: height x width, bool.
+
+        Raises:
+            ValueError: it is damaged.
+        """
 
     def area(self, size: tuple[int, int]) -> Area:
-        mask = self._decode()
+        mask = self.mask()
         height, width = mask.shape
         rows, columns = _overlap(self.top, height, size[0]), _overlap(self.left, width, size[1])
         inside = mask[
@@ -137,19 +134,42 @@ class Bitmap(Shape):
         return rows, columns, inside
 
     def leaves(self, size: tuple[int, int]) -> bool:
-        height, width = self.shape or self._decode().shape
+        height, width = self.mask().shape
         return self.top < 0 or self.left < 0 or self.top + height > size[0] or self.left + width > size[1]
 
-    def _decode(self) -> np.ndarray:
-        if self.coding == 'png':
-            with Image.open(io.BytesIO(base64.b64decode(self.coded))) as image:
-                return np.asarray(image.convert('L')) > 0
+
+@dataclass(frozen=True)
+class Runs(Bitmap):
+    """Lengths of runs of pixels outside and inside in turn, outside first.
+
+    Attributes:
+        shape: (height, width) of the window.
+        lengths: numbers, or COCO's text for them.
+        by_columns: column by column, as COCO has them, in place of row by row.
+    """
+
+    shape: tuple[int, int]
+    lengths: Sequence[int] | str | bytes
+    by_columns: bool = False
+
+    def mask(self) -> np.ndarray:
         height, width = self.shape
-        runs = coco_runs(self.coded) if isinstance(self.coded, (str, bytes)) else np.asarray(self.coded, dtype=np.int64)
+        runs = coco_runs(self.lengths) if isinstance(self.lengths, (str, bytes)) else np.asarray(self.lengths, np.int64)
         if (runs < 0).any() or runs.sum() != height * width:
             raise ValueError(f'run lengths of {runs.sum()} pixels for a mask of {height} x {width}')
         flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-        return flat.reshape(width, height).T if self.coding == 'column-runs' else flat.reshape(height, width)
+        return flat.reshape(width, height).T if self.by_columns else flat.reshape(height, width)
+
+
+@dataclass(frozen=True)
+class Png(Bitmap):
+    """A PNG file as base64 text; pixels that are not black are inside."""
+
+    text: str
+
+    def mask(self) -> np.ndarray:
+        with Image.open(io.BytesIO(base64.b64decode(self.text))) as image:
+            return np.asarray(image.convert('L')) > 0
 
 
 def coco_runs(text: str | bytes) -> np.ndarray:

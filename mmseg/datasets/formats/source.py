@@ -84,7 +84,8 @@ class Source:
         notes: what else was found.
         drawn: whether label maps are to be drawn from shapes.
         fill: the label of what no shape covers.
-        extract: writes image and label map of sample i below a folder; for files that hold many samples.
+        extract: for files that hold many samples: writes image and label map of sample i below a folder, and returns
+            the image's name there.
     """
 
     kind: str
@@ -95,7 +96,7 @@ class Source:
     notes: Notes = field(default_factory=Notes)
     drawn: bool = False
     fill: int = 0
-    extract: Callable[[str, int], None] | None = None
+    extract: Callable[[str, int], str] | None = None
 
 
 class ClassNames:
@@ -140,7 +141,7 @@ def draw(shapes: Sequence[Shape], size: tuple[int, int], fill: int, classes: int
         ValueError: a shape cannot be drawn at this size.
     """
     labels = np.full(size, fill, dtype=np.uint8 if classes <= 255 else np.uint16)
-    unusual = Counter()
+    unusual: Counter[str] = Counter()
     for shape in shapes:
         if not shape.paint(labels):
             unusual[NOWHERE] += 1

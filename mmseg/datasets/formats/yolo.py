@@ -30,7 +30,9 @@ def find(tree: Tree, ignore_rest: bool) -> Source | None:
     names = _names(tree, highest)
     classes = ClassNames(list(names.values()), ignore_rest)
     for name, lines in parsed.items():
-        image = None if lines is None else the_image(tree, _image_name(name), name, notes)
+        if lines is None:
+            continue
+        image = the_image(tree, _image_name(name), name, notes)
         if image is None:
             continue
         if not lines:
@@ -65,7 +67,7 @@ class Relative(Polygons):
 
 def _is_polygons(tree: Tree, name: str) -> bool:
     lines = _parse(tree, name, Notes())
-    return bool(lines) and any(len(points) >= 3 for _, points in lines)
+    return any(len(points) >= 3 for _, points in lines or ())
 
 
 def _parse(tree: Tree, name: str, notes: Notes) -> list[tuple[int, np.ndarray]] | None:

@@ -74,6 +74,7 @@ def test_whatever_is_wrong_the_file_is_named(name, tmp_path):
         ('coco', ('categories',), ([],), 'instances.json lists no categories'),
         ('coco', ('categories', 0, 'name'), ('cat',), "2 categories are called 'cat'"),
         ('labelme', ('shapes', 0, 'label'), (), r"photo0.json: this shape cannot be read, 'label' is missing"),
+        ('labelme', ('imageHeight',), ('high',), r"photo0.json: this size cannot be read, .*'high'"),
         ('label-studio', (0, 'annotations', 0, 'result', 0, 'original_width'), (), r"'original_width' is missing"),
     ],
 )
@@ -91,6 +92,9 @@ def test_what_is_said(name, place, value, message, tmp_path):
         ('xtl=', 'x=', r"annotations.xml: this box cannot be read, 'xtl' is missing"),
         ('.00,', '.00;', r'annotations.xml: this polygon cannot be read'),
         ('rle="', 'rle="a', r'annotations.xml: this mask cannot be read, .*a0'),
+        ('z_order="', 'z_order="x', r"annotations.xml: this polygon cannot be read, .*'x1'"),
+        (' height="', ' height="x', r"annotations.xml: this image cannot be read, .*'x48'.*photo0.jpg"),
+        ('<color>#c8', '<color>#gg', r"annotations.xml: this label cannot be read, .*'gg'"),
     ],
 )
 def test_cvat(old, new, message, tmp_path):
@@ -116,6 +120,19 @@ def test_yolo_names(text, message, tmp_path):
     (tmp_path / 'data.yaml').write_text(text)
     with pytest.raises(ValueError, match=message):
         find_source(Tree(str(tmp_path)))
+
+
+def test_cvat_s_shapes_without_a_label_are_left_out(tmp_path):
+    cvat(tmp_path, scenes(3))
+    file = tmp_path / 'annotations.xml'
+    whole = find_source(Tree(str(tmp_path)))
+    file.write_text(file.read_text().replace(' label="', ' was="', 1))
+    source = find_source(Tree(str(tmp_path)))
+    assert source.classes == whole.classes
+    assert [len(sample.shapes) for sample in source.samples] == [
+        len(whole.samples[0].shapes) - 1,
+        *(len(sample.shapes) for sample in whole.samples[1:]),
+    ]
 
 
 def test_yolo_without_names_counts_classes(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmseg.datasets.formats.label_studio import unpack_rle
-from mmseg.datasets.formats.shapes import Bitmap, Ellipse, Polygons, coco_runs, rectangle
+from mmseg.datasets.formats.shapes import Ellipse, Polygons, Runs, coco_runs, rectangle
 from mmseg.datasets.formats.source import CUT, NOWHERE, draw
 
 from .drawn import pack_rle, runs
@@ -63,9 +63,9 @@ def test_run_lengths_in_a_window(height, width, seed, top, left):
     mask = np.random.default_rng(seed).random((height, width)) > 0.4
     expected = np.zeros((90, 90), dtype=bool)
     expected[top + 30 : top + 30 + height, left + 30 : left + 30 + width] = mask
-    shape = Bitmap(1, top, left, mask.shape, runs(mask.astype(np.uint8)), 'runs')
+    shape = Runs(1, top, left, mask.shape, runs(mask.astype(np.uint8)))
     assert np.array_equal(draw([shape], (30, 30), 0, 2)[0], expected[30:60, 30:60])
-    columns = Bitmap(1, top, left, mask.shape, runs(mask.T.astype(np.uint8)), 'column-runs')
+    columns = Runs(1, top, left, mask.shape, runs(mask.T.astype(np.uint8)), by_columns=True)
     assert np.array_equal(draw([columns], (30, 30), 0, 2)[0], expected[30:60, 30:60])
 
 
@@ -75,7 +75,7 @@ def test_compressed_run_lengths_are_cocos():
     for _ in range(50):
         mask = rng.random(rng.integers(1, 80, 2)) > rng.random()
         encoded = masks.encode(np.asfortranarray(mask.astype(np.uint8)))
-        shape = Bitmap(1, 0, 0, mask.shape, encoded['counts'].decode(), 'column-runs')
+        shape = Runs(1, 0, 0, mask.shape, encoded['counts'].decode(), by_columns=True)
         assert np.array_equal(shape.area(mask.shape)[2], mask)
     with pytest.raises(ValueError, match='end within'):
         coco_runs(b'o')
@@ -83,7 +83,7 @@ def test_compressed_run_lengths_are_cocos():
 
 def test_run_lengths_of_another_size_are_refused():
     with pytest.raises(ValueError, match='run lengths of 7 pixels for a mask of 2 x 4'):
-        draw([Bitmap(1, 0, 0, (2, 4), [3, 4], 'runs')], (9, 9), 0, 2)
+        draw([Runs(1, 0, 0, (2, 4), [3, 4])], (9, 9), 0, 2)
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(1, 40)), min_size=1, max_size=12))

@@ -31,6 +31,7 @@ SMALL = {
     'MiT': lambda **cfg: MixVisionTransformer(embed_dims=8, num_layers=(1, 1, 1, 1), **cfg),
     'MSCAN': lambda **cfg: MSCAN(embed_dims=(8, 16, 24, 32), depths=(1, 1, 1, 1), norm_cfg=BN, **cfg),
     'UNet': lambda **cfg: UNet(base_channels=4, **cfg),
+    'UNet-deconv': lambda **cfg: UNet(base_channels=4, upsample_cfg=dict(type='DeconvModule'), **cfg),
 }
 FREEZABLE = ('ResNet-18', 'ResNetV1c', 'ResNetV1d', 'ResNeXt', 'HRNet', 'Swin')
 
@@ -38,11 +39,11 @@ FREEZABLE = ('ResNet-18', 'ResNetV1c', 'ResNetV1d', 'ResNeXt', 'HRNet', 'Swin')
 @pytest.mark.parametrize('name', SMALL)
 def test_maps_have_the_channels_and_strides_that_heads_expect(name):
     model = SMALL[name]().eval()
-    height, width = (64, 96) if name == 'UNet' else (65, 90)
+    height, width = (64, 96) if name.startswith('UNet') else (65, 90)
     with torch.no_grad():
         maps = model(torch.randn(1, 3, height, width))
     assert [x.shape[1] for x in maps] == model.out_channels
-    strides = (16, 8, 4, 2, 1) if name == 'UNet' else (4, 8, 16, 32)
+    strides = (16, 8, 4, 2, 1) if name.startswith('UNet') else (4, 8, 16, 32)
     assert [tuple(x.shape[-2:]) for x in maps] == [(-(-height // s), -(-width // s)) for s in strides]
 
 
@@ -91,7 +92,7 @@ def test_frozen_stages_stay_frozen_in_training(name):
         SMALL[name](frozen_stages=5)
 
 
-@pytest.mark.parametrize('name', [name for name in SMALL if name not in ('HRNet', 'UNet')])
+@pytest.mark.parametrize('name', [name for name in SMALL if name not in ('HRNet', 'UNet', 'UNet-deconv')])
 def test_stages_that_no_head_reads_are_left_out(name, tmp_path):
     whole = SMALL[name]().eval()
     model = SMALL[name](**({} if name == 'MSCAN' else dict(out_indices=(0, 1, 3)))).eval()
@@ -147,3 +148,8 @@ def test_what_does_not_go_together_is_said():
         UNet(strides=(1, 1))
     with pytest.raises(AssertionError, match='num_heads=.* must have a number for each of 4 stages'):
         MixVisionTransformer(num_heads=(1, 2))
+
+
+def test_a_deconvolution_that_would_not_double_the_size_is_refused():
+    with pytest.raises(ValueError, match='kernel_size=3 must be scale_factor=2 plus an even number'):
+        UNet(base_channels=4, upsample_cfg=dict(type='DeconvModule', kernel_size=3))
