@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from .exporting import exporting
 from .linear import linear, linear_gelu, product, served_by_onednn
 from .strips import in_strips, strips, strips_and_halos
-from .triton_kernels import Kernels, kernels_on, plain_on_gpu
+from .triton_kernels import Kernels, compare, kernels_on, plain_on_gpu
 
 
 def residual(x: Tensor, branch: Tensor) -> Tensor:
@@ -56,7 +56,14 @@ def _kernels_on(device: torch.device) -> Kernels | None:
 def _tried(device: torch.device) -> Kernels:
     from .dwconv_kernels import FusedDWConv
 
-    FusedDWConv.apply(*(torch.ones(size, device=device) for size in ((1, 16, 1, 1), (16, 1, 3, 3), (16,))), False)
+    def fused(*args: Tensor) -> Tensor:
+        return FusedDWConv.apply(*args, True)
+
+    def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        x = F.gelu(x)
+        return x + F.conv2d(x, weight, bias, padding=1, groups=len(weight))
+
+    compare(device, fused, plain, (2, 48, 9, 7), (48, 1, 3, 3), (48,))
     return FusedDWConv
 
 

@@ -21,7 +21,7 @@ from .from_host import from_host
 from .linear import Linear
 from .strips import strips
 from .tensor_cache import tensor_cache
-from .triton_kernels import Kernels, kernels_on, plain_on_gpu
+from .triton_kernels import Kernels, compare, kernels_on, plain_on_gpu
 
 
 def ms_deform_attn(value: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
@@ -78,9 +78,15 @@ def _fused_on(device: torch.device) -> Kernels | None:
 def _tried(device: torch.device) -> Kernels:
     from .deform_attn_kernels import FusedDeformAttn
 
-    one = torch.ones(1, 1, 1, 1, 1, 2, device=device)
-    sides = torch.ones(2, dtype=torch.int64, device=device)
-    FusedDeformAttn.apply(one[..., 0, 0], one, one[..., 0], sides)
+    shapes = [(3, 4), (2, 2)]
+
+    def fused(value: Tensor, points: Tensor, weights: Tensor) -> Tensor:
+        return FusedDeformAttn.apply(value, points, weights, _sides(shapes, 1, value))
+
+    def plain(value: Tensor, points: Tensor, weights: Tensor) -> Tensor:
+        return _sample(value, points, weights, shapes)
+
+    compare(device, fused, plain, (2, 16, 2, 32), (2, 5, 2, 2, 3, 2), (2, 5, 2, 2, 3))
     return FusedDeformAttn
 
 

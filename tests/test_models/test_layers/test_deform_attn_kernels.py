@@ -3,6 +3,7 @@
 Which of them is chosen for a process; test_ms_deform_attn.py starts one with the interpreter.
 """
 
+import importlib
 import os
 
 import pytest
@@ -139,3 +140,8 @@ def test_no_second_derivative():
     (first,) = torch.autograd.grad(fused(*args, [(2, 2)]).square().sum(), args[:1], create_graph=True)
     with pytest.raises(RuntimeError, match='once_differentiable'):
         first.sum().backward()
+
+
+def test_they_agree_with_pytorch_before_they_are_used():
+    device = torch.device('cpu' if INTERPRETED else 'cuda')
+    assert importlib.import_module('mmseg.models.layers.ms_deform_attn')._tried(device).__name__ == 'FusedDeformAttn'

@@ -3,6 +3,7 @@
 Which of them is chosen for a process; test_residual_dwconv.py starts one with the interpreter.
 """
 
+import importlib
 import os
 
 import pytest
@@ -170,3 +171,8 @@ def test_an_mlp_has_the_same_gradients_with_them(monkeypatch):
     tolerance = 1e-5 if INTERPRETED else 1e-2  # TensorFloat-32
     for a, b in zip(found, expected, strict=True):
         assert (a.cpu() - b).norm() <= tolerance * b.norm()
+
+
+def test_they_agree_with_pytorch_before_they_are_used():
+    device = torch.device('cpu' if INTERPRETED else 'cuda')
+    assert importlib.import_module('mmseg.models.layers.mlp')._tried(device).__name__ == 'FusedDWConv'

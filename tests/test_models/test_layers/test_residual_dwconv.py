@@ -68,6 +68,22 @@ def test_triton_that_makes_none_is_said_so(kernels_on, monkeypatch):
     assert len(said) == 1 and 'through cuDNN, which is slower' in said[0] and 'C compiler' in said[0]
 
 
+@pytest.mark.parametrize('wrong', [1 + 1e-3, float('nan')])
+@pytest.mark.parametrize('of', ['result', 'gradient'])
+def test_kernels_that_are_wrong_are_not_used(wrong, of, monkeypatch):
+    def fused(x, weight):
+        return (x if of == 'result' else x.detach() + (x - x.detach()) / wrong) * weight * wrong
+
+    def tried(device):
+        triton_kernels.compare(device, lambda x, weight: x * weight, lambda x, weight: x * weight, (2, 3), (3,))
+        triton_kernels.compare(device, fused, lambda x, weight: x * weight, (2, 3), (3,))
+
+    said = []
+    monkeypatch.setattr(triton_kernels, 'print_log', lambda message, **_: said.append(message))
+    assert triton_kernels.kernels_on(torch.device('cpu'), tried, 'it goes another way') is None
+    assert len(said) == 1 and 'another way, which is slower: what Triton makes for cpu here is wrong' in said[0]
+
+
 def test_where_triton_is_missing_nothing_is_said(kernels_on, monkeypatch):
     monkeypatch.delitem(sys.modules, KERNELS, raising=False)
     monkeypatch.setitem(sys.modules, 'triton', None)
