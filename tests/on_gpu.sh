@@ -38,12 +38,15 @@ one=(forward-t-512x512 forward-s-512x512 forward-l-512x512 forward-t+-512x512)
 bench 'latency at batch 1, float32 eager' "${one[@]}" --rounds 20 "${against[@]}"
 bench 'latency at batch 1, bfloat16 eager' "${one[@]}" --rounds 20 --amp bfloat16
 bench 'latency at batch 1, bfloat16 compiled' "${one[@]}" --rounds 20 --amp bfloat16 --compile
+bench 'latency at batch 1, bfloat16, CUDA graphs' "${one[@]}" --rounds 20 --warm-up 3 --amp bfloat16 --cuda-graphs
 bench 'throughput at batch 32, float32 eager' "${one[@]}" --batch 32
 bench 'throughput at batch 32, bfloat16 eager' "${one[@]}" --batch 32 --amp bfloat16
 bench 'throughput at batch 32, bfloat16 compiled' "${one[@]}" --batch 32 --amp bfloat16 --compile
 steps=(train-t-512x512 train-s-512x512 train-l-512x512 train-t+-512x512)
 bench 'training step and peak memory, batch 8, float32 eager' "${steps[@]}" --batch 8 "${against[@]}"
 bench 'training step and peak memory, batch 8, bfloat16 eager' "${steps[@]}" --batch 8 --amp bfloat16
+bench 'training step, batch 2, bfloat16' "${steps[@]}" --batch 2 --amp bfloat16
+bench 'training step, batch 2, bfloat16, CUDA graphs' "${steps[@]}" --batch 2 --amp bfloat16 --warm-up 3 --cuda-graphs
 bench 'training step and peak memory, batch 8, bfloat16 compiled' "${steps[@]}" --batch 8 --amp bfloat16 --compile
 for work in forward-t-512x512 train-t-512x512 train-t+-512x512; do
     bench "profile of $work, bfloat16" "$work" --amp bfloat16 --profile
