@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .precision import full_precision
 from .tensor_cache import tensor_cache
+from .triton_kernels import plain_on_gpu
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
@@ -29,8 +30,8 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Sequence[int]) -> Tensor:
 
 
 def adaptive_avg_pools(x: Tensor, output_sizes: Sequence[Sequence[int]]) -> list[Tensor]:
-    """:func:`torch.nn.functional.adaptive_avg_pool2d` to several sizes, on CUDA by :func:`pools_by_matmul`."""
-    if x.is_cuda or needed(x):
+    """:func:`torch.nn.functional.adaptive_avg_pool2d` to several sizes, on GPUs by :func:`pools_by_matmul`."""
+    if plain_on_gpu(x) or needed(x):
         return pools_by_matmul(x, output_sizes)
     return [F.adaptive_avg_pool2d(x, tuple(size)) for size in output_sizes]
 
