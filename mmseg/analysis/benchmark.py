@@ -75,6 +75,8 @@ class Worker:
         )
         assert self.process.stdin is not None and self.process.stdout is not None  # both are pipes
         self.asks, self.answers = self.process.stdin, self.process.stdout
+
+    def wait_until_ready(self) -> None:
         self._answer()
 
     def _answer(self) -> str:
@@ -113,6 +115,8 @@ def take_turns(ways: Mapping[str, Way], rounds: int, warm_up: int) -> dict[str, 
         for name, way in ways.items():
             workers[name] = Worker(*way)
             stack.callback(workers[name].end)
+        for worker in workers.values():  # which start beside each other
+            worker.wait_until_ready()
         turns: dict[str, list[dict]] = {name: [] for name in workers}
         for _ in range(warm_up + rounds):
             for name, worker in workers.items():

@@ -112,7 +112,7 @@ def test_paths_are_meant_from_where_the_command_is_given(tmp_path):
         data_prefix=dict(img_path='images', seg_map_path='labels'),
         pipeline=[dict(type=name) for name in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')],
     )
-    command = [*COMMAND, 'network', 'start', '--config', 'mine.py', '--rounds', '1', '--warm-up', '0', '--threads', '1']
+    command = [*COMMAND, 'network', '--config', 'mine.py', '--rounds', '1', '--warm-up', '0', '--threads', '1']
     command += ['--cfg-options', f'test_dataloader.dataset={dict(dataset, _delete_=True)}', 'num_classes=2']
     command += ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
     done = subprocess.run(

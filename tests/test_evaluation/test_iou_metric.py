@@ -346,6 +346,7 @@ def test_writes_more_than_256_classes(tmp_path):
 PROCESS = """
     import datetime, json, sys
     import torch
+    from mmseg.engine.launch import run_program
     from mmengine.dataset import DefaultSampler
     from tests.test_evaluation.test_iou_metric import ALL, metric_for, random_images, sample
     rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -365,6 +366,7 @@ PROCESS = """
         metric.process(None, [sample(*image) for image in random_images(3, 3, 5)])
     results.append(metric.evaluate(3))
     print(json.dumps(results))
+    run_program(lambda: 0)  # end together: PyTorch aborts some processes that outlive others
 """
 
 

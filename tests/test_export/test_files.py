@@ -40,7 +40,11 @@ def work(request):
     return Export(small_model(request.param))
 
 
-@pytest.mark.parametrize('target, suffix', [('torch', '.pt2'), ('onnx', '.onnx'), ('openvino', '.xml')])
+# What goes into a .pt2 is what ONNX and OpenVINO are made of.
+FILES = [pytest.param('torch', '.pt2', marks=pytest.mark.slow), ('onnx', '.onnx'), ('openvino', '.xml')]
+
+
+@pytest.mark.parametrize('target, suffix', FILES)
 def test_file_equals_the_model_at_any_size(work, target, suffix, tmp_path):
     path = tmp_path / f'network{suffix}'
     metadata = work.write(path, target)

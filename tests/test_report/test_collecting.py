@@ -165,6 +165,7 @@ def test_bad_use_is_refused():
 PROCESS = """
     import datetime, pickle, sys
     import torch
+    from mmseg.engine.launch import run_program
     from tests.test_report.samples import report_metric, one_image
     rank, world, store, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     torch.distributed.init_process_group('gloo', 'file://' + store, datetime.timedelta(seconds=60), world, rank)
@@ -175,6 +176,7 @@ PROCESS = """
     metric.evaluate(31)
     with open(out + str(rank), 'wb') as file:
         pickle.dump(metric.facts, file)
+    run_program(lambda: 0)  # end together: PyTorch aborts some processes that outlive others
 """
 
 

@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -126,7 +127,8 @@ class Recording:
     """
 
     def __init__(self, module: nn.Module, inputs: Sequence[Tensor], function: Callable) -> None:
-        self.weights = [(p, p.data_ptr(), p.requires_grad) for p in module.parameters()]
+        weights = (*module.parameters(), *module.buffers())
+        self.weights = [(x, x.data_ptr(), x.requires_grad) for x in weights]
         grad = torch.is_grad_enabled()
         with torch.inference_mode(False):
             self.inputs = [x.detach().clone().requires_grad_(x.requires_grad and grad) for x in inputs]
@@ -137,8 +139,9 @@ class Recording:
 
     def holds_for(self, module: nn.Module) -> bool:
         """Whether the module's weights are where they were."""
-        same = next(module.parameters(), None) is next((p for p, *_ in self.weights), None)
-        return same and all(p.data_ptr() == place and p.requires_grad == learns for p, place, learns in self.weights)
+        first = next(chain(module.parameters(), module.buffers()), None)
+        same = first is next((x for x, *_ in self.weights), None)
+        return same and all(x.data_ptr() == place and x.requires_grad == learns for x, place, learns in self.weights)
 
     def record(self, module: nn.Module, function: Callable) -> None:
         with on_another_stream():

@@ -1,6 +1,6 @@
 """The kernels against the CPU's path, on a GPU or in Triton's interpreter.
 
-Which of them is chosen for a process; test_ms_deform_attn.py starts one with the interpreter.
+Which of them is chosen for a process; test_triton_kernels.py starts one with the interpreter.
 """
 
 import importlib
@@ -22,7 +22,7 @@ pytestmark = (
     else [
         pytest.mark.cuda,
         pytest.mark.skipif(
-            not torch.cuda.is_available(), reason='needs CUDA; test_ms_deform_attn.py has them interpreted'
+            not torch.cuda.is_available(), reason='needs CUDA; test_triton_kernels.py has them interpreted'
         ),
     ]
 )

@@ -1,6 +1,6 @@
 """The kernels against PyTorch's convolution, on a GPU or in Triton's interpreter.
 
-Which of them is chosen for a process; test_residual_dwconv.py starts one with the interpreter.
+Which of them is chosen for a process; test_triton_kernels.py starts one with the interpreter.
 """
 
 import importlib
@@ -21,7 +21,7 @@ pytestmark = (
     else [
         pytest.mark.cuda,
         pytest.mark.skipif(
-            not torch.cuda.is_available(), reason='needs CUDA; test_residual_dwconv.py has them interpreted'
+            not torch.cuda.is_available(), reason='needs CUDA; test_triton_kernels.py has them interpreted'
         ),
     ]
 )

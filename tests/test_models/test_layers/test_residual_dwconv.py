@@ -1,10 +1,7 @@
 """That the kernels compile, and where they are chosen. What both ways compute: test_mlp.py, test_dwconv_kernels.py."""
 
 import importlib
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,15 +9,6 @@ import torch
 from mmseg.models.layers import mlp, triton_kernels
 
 KERNELS = 'mmseg.models.layers.dwconv_kernels'
-
-
-def test_the_kernels_in_tritons_interpreter():
-    """In a process of its own: the interpreter is chosen before Triton is imported, and leaves its traces there."""
-    pytest.importorskip('triton', reason='Triton is not installed: no kernels')
-    tests = Path(__file__).with_name('test_dwconv_kernels.py')
-    command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', str(tests)]
-    run = subprocess.run(command, env={**os.environ, 'TRITON_INTERPRET': '1'}, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.parametrize('capability, dtype', [(80, 'fp32'), (90, 'bf16')])
