@@ -1,8 +1,8 @@
 """``cuda_graphs=True``: a part's kernels are recorded for inputs of a size, and replayed at one call of the host.
 
 A GPU computes small batches faster than Python can tell it what to do: LRFormer-T is some 490 operators forward and
-1600 in a training step. The parts that can be recorded say ``recordable = True``: they compute tensors from tensors, by shapes
-alone, without a look at what is in them.
+1600 in a training step. The parts that can be recorded say ``recordable = True``: they compute tensors from tensors,
+by shapes alone, without a look at what is in them.
 """
 
 import copy
